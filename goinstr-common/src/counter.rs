@@ -1,0 +1,65 @@
+//! Indices of the map `COUNTERS`: an array of `u64`, each added to atomically by the kernel.
+
+/// Reasons for which a call is lost. Each is a term of the ledger: an entry was counted, and the
+/// call can be neither `returned`, `unwound` nor `in_flight`.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lost {
+    /// No room in the ring buffer for the call's record (only where the ring buffer carries all calls).
+    RingFull = 0,
+    /// No room for another goroutine's shadow stack.
+    TableFull = 1,
+    /// More calls open on one goroutine than a shadow stack holds.
+    StackFull = 2,
+    /// The g register did not hold the g of the stack that the call ran on.
+    ForeignStack = 3,
+    /// `runtime.g` could not be read at the g register's address.
+    UnreadableG = 4,
+}
+
+impl Lost {
+    /// All reasons, in the order of their indices.
+    pub const ALL: [Self; 5] = [
+        Self::RingFull,
+        Self::TableFull,
+        Self::StackFull,
+        Self::ForeignStack,
+        Self::UnreadableG,
+    ];
+
+    /// The reason's name in the JSON ledger.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RingFull => "ring_full",
+            Self::TableFull => "table_full",
+            Self::StackFull => "stack_full",
+            Self::ForeignStack => "foreign_stack",
+            Self::UnreadableG => "unreadable_g",
+        }
+    }
+
+    /// The reason's index in the map `COUNTERS`.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self as u32
+    }
+}
+
+/// Returns of calls that were open before recording began.
+pub const ORPHAN_RETURNS: u32 = 8;
+/// Returns of calls whose entry is counted as lost.
+pub const LOST_RETURNS: u32 = 9;
+/// Hits of an entry site within a call that is already open (a loop back to the first byte).
+pub const REENTRIES: u32 = 10;
+/// Records dropped for want of room where the call itself is counted all the same.
+pub const DROPPED_RECORDS: u32 = 11;
+/// Finished calls that found neither a histogram block nor room for a record: in the totals, not in the quantiles.
+pub const UNBINNED: u32 = 12;
+/// Hits of the sites on `runtime.recovery` and in `runtime.Goexit`.
+pub const UNWIND_HITS: u32 = 13;
+/// Calls closed because their goroutine was another one when its `g` was next seen.
+pub const STALE_FRAMES: u32 = 14;
+
+/// Number of elements of the map `COUNTERS`.
+pub const COUNTERS: u32 = 16;

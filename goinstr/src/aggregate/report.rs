@@ -1,0 +1,150 @@
+//! The finished figures, as sinks receive them. All times are in nanoseconds.
+
+use std::collections::BTreeMap;
+
+/// What is measured: known when all probes are in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Process id as the user gave it; absent where every process of an executable is measured.
+    pub pid: Option<u32>,
+    /// Path of the executable as the process sees it.
+    pub exe: String,
+    /// `runtime.buildVersion`, where the binary tells.
+    pub go_version: Option<String>,
+    /// `x86_64` or `aarch64`.
+    pub arch: &'static str,
+    /// Kernel release, as `uname -r` prints it.
+    pub kernel: String,
+    /// `uprobe_multi` or `perf_event`.
+    pub attach: &'static str,
+    /// Number of functions measured.
+    pub functions: usize,
+    /// Number of sites armed.
+    pub sites: usize,
+    /// When recording began, ns since the Unix epoch.
+    pub start_unix_ns: u64,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// By its own return.
+    Returned,
+    /// By a panic or `runtime.Goexit`.
+    Unwound,
+}
+
+/// A single finished call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallEvent {
+    /// Its function's index in the plan.
+    pub function: u32,
+    /// `runtime.g.goid`; 0 on a system stack.
+    pub goid: u64,
+    /// When it began, ns since the Unix epoch.
+    pub start_unix_ns: u64,
+    /// How long it was open.
+    pub duration_ns: u64,
+    /// The same without the traced calls inside it.
+    pub self_ns: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The innermost traced function open around it.
+    pub parent: Option<u32>,
+    /// Number of traced calls open around it on its goroutine.
+    pub depth: u32,
+}
+
+/// The figures of one function. A figure that is not known (no call yet) is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FunctionReport {
+    /// Its index in the plan.
+    pub function: u32,
+    /// Finished calls: returned and unwound.
+    pub calls: u64,
+    /// Those of them that were unwound.
+    pub unwound: u64,
+    /// Calls open now.
+    pub in_flight: u64,
+    /// Age of the oldest of them.
+    pub oldest_in_flight_ns: Option<u64>,
+    /// Finished calls since the last interval, and that interval's length: for the rate.
+    pub calls_in_interval: u64,
+    /// Sum of the durations of the finished calls.
+    pub total_ns: u64,
+    /// Sum of their exclusive times.
+    pub self_ns: u64,
+    /// Shortest duration.
+    pub min_ns: Option<u64>,
+    /// Mean duration.
+    pub mean_ns: Option<u64>,
+    /// Median, within 2 %.
+    pub p50_ns: Option<u64>,
+    /// 90th percentile, within 2 %.
+    pub p90_ns: Option<u64>,
+    /// 99th percentile, within 2 %.
+    pub p99_ns: Option<u64>,
+    /// 99.9th percentile, within 2 %.
+    pub p999_ns: Option<u64>,
+    /// Longest duration.
+    pub max_ns: Option<u64>,
+}
+
+/// All functions at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Since recording began.
+    pub elapsed_ns: u64,
+    /// Since the last report: what `calls_in_interval` refers to.
+    pub interval_ns: u64,
+    /// One for each function of the plan, in its order.
+    pub functions: Vec<FunctionReport>,
+}
+
+/// Why a measurement ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// `--duration` is over.
+    Duration,
+    /// Ctrl-C or SIGTERM.
+    Signal,
+    /// The target exited.
+    TargetExit,
+}
+
+/// The books: `entries = returned + unwound + in_flight + sum(lost)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// Calls that began while recording.
+    pub entries: u64,
+    /// Calls that ended by their own return.
+    pub returned: u64,
+    /// Calls that ended by a panic or `runtime.Goexit`.
+    pub unwound: u64,
+    /// Calls open at the end.
+    pub in_flight: u64,
+    /// Returns of calls that were open before recording began.
+    pub orphan_returns: u64,
+    /// Calls that could not be followed, by reason.
+    pub lost: BTreeMap<&'static str, u64>,
+    /// Records of single calls dropped for want of room; the calls themselves are counted.
+    pub dropped_records: u64,
+    /// Probe hits while recording.
+    pub probe_hits: u64,
+    /// What they cost the target altogether, where the cost of a hit is known.
+    pub probe_cost_ns: Option<u64>,
+    /// Why the measurement ended.
+    pub end: End,
+}
+
+impl Ledger {
+    /// What is missing (positive) or too much (negative) on the right-hand side.
+    #[must_use]
+    pub fn imbalance(&self) -> i128 {
+        i128::from(self.entries)
+            - i128::from(self.returned)
+            - i128::from(self.unwound)
+            - i128::from(self.in_flight)
+            - self.lost.values().map(|&n| i128::from(n)).sum::<i128>()
+    }
+}

@@ -1,0 +1,3 @@
+//! (to come)
+/// Runs the command line.
+pub fn run() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
