@@ -1,1 +1,111 @@
-//! (to come)
+//! Which process: found by pid, name or executable, told apart from whatever takes its place.
+//!
+//! In: what the user gave. Out: a [`Target`], whose executable is open and stays readable even
+//! when the process exits, replaces its image or its file is deleted. Everything under `/proc`
+//! is racy and written by others: nothing in it is believed to be well formed or still true.
+
+mod error;
+mod executable;
+mod namespace;
+mod process;
+mod procfs;
+mod search;
+
+use std::path::{Path, PathBuf};
+
+pub use error::{Candidate, TargetError};
+pub use executable::{Executable, ImageId};
+pub use namespace::PidNamespace;
+pub use process::{Liveness, Process};
+
+/// A process id as our own pid namespace numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid(pub u32);
+
+impl std::fmt::Display for Pid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How the user says which process: exactly one of the contract's three flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// `--pid`: that one.
+    Pid(Pid),
+    /// `--name`: the only one whose comm or executable's base name is this.
+    Name(String),
+    /// `--exe`: every present and future process that runs this file.
+    Exe(PathBuf),
+}
+
+/// What is to be measured.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// One process.
+    Process(Process),
+    /// Every process that runs a file, those to come included.
+    Executable {
+        /// The file.
+        executable: Executable,
+        /// The processes that ran it when it was looked up, by pid.
+        running: Vec<Process>,
+    },
+}
+
+impl Target {
+    /// Finds what `selection` means at this moment.
+    ///
+    /// # Errors
+    /// See [`TargetError`]; each is one line and says what to do next.
+    pub fn find(selection: &Selection) -> Result<Self, TargetError> {
+        match selection {
+            Selection::Pid(pid) => Process::open(*pid).map(Self::Process),
+            Selection::Name(name) => search::by_name(name).map(Self::Process),
+            Selection::Exe(path) => {
+                let executable = Executable::open(path)?;
+                let running = search::by_image(executable.image())?;
+                Ok(Self::Executable {
+                    executable,
+                    running,
+                })
+            }
+        }
+    }
+
+    /// The one process, where it is one.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        match self {
+            Self::Process(process) => Some(process),
+            Self::Executable { .. } => None,
+        }
+    }
+
+    /// The executable, open.
+    #[must_use]
+    pub fn executable(&self) -> &Executable {
+        match self {
+            Self::Process(process) => process.executable(),
+            Self::Executable { executable, .. } => executable,
+        }
+    }
+
+    /// The process id to report and to filter by; absent where every process of a file is meant.
+    #[must_use]
+    pub fn pid(&self) -> Option<Pid> {
+        self.process().map(Process::pid)
+    }
+
+    /// Path of the executable as the process sees it: for people, not for opening.
+    #[must_use]
+    pub fn exe(&self) -> &Path {
+        self.executable().path()
+    }
+
+    /// A path under which this goinstr can open the very same file, whatever happens to the process.
+    #[must_use]
+    pub fn open_path(&self) -> PathBuf {
+        self.executable().open_path()
+    }
+}
