@@ -1,0 +1,71 @@
+//! The plan itself: which functions, which sites, in which order.
+
+use crate::binary::{FileOffset, RuntimeLayout, Vaddr};
+
+/// A place in the file for a uprobe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Where the instruction stands when the program is loaded without bias.
+    pub address: Vaddr,
+    /// Where it stands in the file.
+    pub offset: FileOffset,
+}
+
+/// One function to be measured. Its index in [`ProbePlan::functions`] is its id in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedFunction {
+    /// Name as stack traces print it.
+    pub name: String,
+    /// Source file and line of the `func` keyword, where the binary tells.
+    pub location: Option<Location>,
+    /// Where a call begins.
+    pub entry: Site,
+    /// Whether several hits of `entry` in one frame are one call.
+    pub reenters: bool,
+    /// Where calls end; empty for a function without a return.
+    pub exits: Vec<Site>,
+    /// Number of functions that hold an inlined copy of it, whose calls can't be seen: 0 for none.
+    pub inlined_into: u32,
+}
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Path as the compiler recorded it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+/// A function that a pattern chose and that is not measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Name as stack traces print it.
+    pub function: String,
+    /// Why, as the contract spells it: `inlined`, `tail_call`, `undecodable`, `not_go`, …
+    pub reason: &'static str,
+    /// The same for a person, with what to do about it.
+    pub detail: String,
+}
+
+/// Sites in the runtime that tell when open calls have been abandoned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnwindSites {
+    /// Entry of `runtime.recovery(gp)`, which runs on g0 with `gp` in the first argument register.
+    pub recovery: Option<Site>,
+    /// The call of `runtime.goexit1` in `runtime.Goexit`: the deferred functions have run, g is in its register.
+    pub goexit: Option<Site>,
+}
+
+/// What is to be measured, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbePlan {
+    /// The functions, in address order.
+    pub functions: Vec<PlannedFunction>,
+    /// What was chosen and can't be measured.
+    pub skipped: Vec<Skipped>,
+    /// Where the runtime abandons frames.
+    pub unwind: UnwindSites,
+    /// Offsets in the runtime's structures.
+    pub layout: RuntimeLayout,
+}
