@@ -1,0 +1,3 @@
+module example.com/cgoint
+
+go 1.19
