@@ -1,21 +1,41 @@
 //! Statistics → what people and scripts read. One file a format, behind [`Sink`].
 
+mod columns;
+mod human;
+pub mod json;
+mod ledger;
+pub mod line;
+#[cfg(test)]
+mod sample;
+mod screen;
+mod table;
+
 use std::io;
 
 use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
+pub use columns::Sort;
+pub use human::{count, duration, visible};
+pub use json::JsonSink;
+pub use screen::Size;
+pub use table::{TableOptions, TableSink};
+
 /// Receives a measurement as it goes on. Calls come in the order of the methods.
+///
+/// An error ends the measurement: detach, then report it, but for
+/// [`io::ErrorKind::BrokenPipe`], which is a reader that has seen enough.
 pub trait Sink {
     /// Once, when all probes are in place; the skipped functions are in the plan.
+    /// What is written here is flushed: a reader may start its load on seeing it.
     fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()>;
 
-    /// Each single call that was asked for.
+    /// Each single call that was asked for; written through by the next interval.
     fn call(&mut self, call: &CallEvent) -> io::Result<()>;
 
     /// At each interval, `number` from 0.
     fn interval(&mut self, number: u64, report: &Report) -> io::Result<()>;
 
-    /// Once, at the end.
+    /// Once, at the end. Everything is written through when it returns.
     fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()>;
 }

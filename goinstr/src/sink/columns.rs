@@ -1,0 +1,152 @@
+//! The columns of the table of functions: what each says, and which go first on a narrow screen.
+
+use super::human::{count, duration, rate};
+use crate::aggregate::{FunctionReport, Report};
+
+/// By what the rows are sorted, largest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Sum of the durations.
+    #[default]
+    Total,
+    /// Number of finished calls.
+    Calls,
+    /// Median.
+    P50,
+    /// 99th percentile.
+    P99,
+    /// Longest call.
+    Max,
+    /// Sum of the exclusive times.
+    SelfTime,
+}
+
+impl Sort {
+    /// The figure that is compared.
+    #[must_use]
+    pub fn key(self, figures: &FunctionReport) -> u64 {
+        match self {
+            Self::Total => figures.total_ns,
+            Self::Calls => figures.calls,
+            Self::P50 => figures.p50_ns.unwrap_or(0),
+            Self::P99 => figures.p99_ns.unwrap_or(0),
+            Self::Max => figures.max_ns.unwrap_or(0),
+            Self::SelfTime => figures.self_ns,
+        }
+    }
+}
+
+/// One column of figures, right-aligned. The function's name follows them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Calls,
+    Rate,
+    Unwound,
+    InFlight,
+    P50,
+    P90,
+    P99,
+    Max,
+    Total,
+    SelfTime,
+}
+
+/// Left to right.
+const ORDER: [Column; 10] = [
+    Column::Calls,
+    Column::Rate,
+    Column::Unwound,
+    Column::InFlight,
+    Column::P50,
+    Column::P90,
+    Column::P99,
+    Column::Max,
+    Column::Total,
+    Column::SelfTime,
+];
+
+/// Left out in this order where there is no room.
+const EXPENDABLE: [Column; 9] = [
+    Column::SelfTime,
+    Column::P90,
+    Column::Rate,
+    Column::Max,
+    Column::Total,
+    Column::P50,
+    Column::P99,
+    Column::Unwound,
+    Column::InFlight,
+];
+
+impl Column {
+    /// What stands above it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Rate => "calls/s",
+            Self::Unwound => "unwound",
+            Self::InFlight => "open",
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P99 => "p99",
+            Self::Max => "max",
+            Self::Total => "total",
+            Self::SelfTime => "self",
+        }
+    }
+
+    /// What it says about a function.
+    pub fn cell(self, figures: &FunctionReport, rated: Rated) -> String {
+        let known = |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), duration);
+        let finished = |ns: u64| {
+            if figures.calls == 0 {
+                "-".to_owned()
+            } else {
+                duration(ns)
+            }
+        };
+        match self {
+            Self::Calls => count(figures.calls),
+            Self::Rate => match rated {
+                Rated::Interval(ns) => rate(figures.calls_in_interval, ns),
+                Rated::Whole(ns) => rate(figures.calls, ns),
+            },
+            Self::Unwound => count(figures.unwound),
+            Self::InFlight => count(figures.in_flight),
+            Self::P50 => known(figures.p50_ns),
+            Self::P90 => known(figures.p90_ns),
+            Self::P99 => known(figures.p99_ns),
+            Self::Max => known(figures.max_ns),
+            Self::Total => finished(figures.total_ns),
+            Self::SelfTime => finished(figures.self_ns),
+        }
+    }
+}
+
+/// What calls a second refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rated {
+    /// The last interval, of this many ns: the live table.
+    Interval(u64),
+    /// The whole measurement, of this many ns: the final one.
+    Whole(u64),
+}
+
+/// The columns that have something to say: unwound and open calls only where there are some.
+pub(super) fn of(report: &Report) -> Vec<Column> {
+    let any = |figure: fn(&FunctionReport) -> u64| report.functions.iter().any(|f| figure(f) > 0);
+    let unwound = any(|f| f.unwound);
+    let in_flight = any(|f| f.in_flight);
+    let said = |column: &Column| match column {
+        Column::Unwound => unwound,
+        Column::InFlight => in_flight,
+        _ => true,
+    };
+    ORDER.into_iter().filter(said).collect()
+}
+
+/// The next column to leave out, if one may be.
+pub(super) fn expendable(columns: &[Column]) -> Option<usize> {
+    let place = |wanted| columns.iter().position(|&column| column == wanted);
+    EXPENDABLE.into_iter().find_map(place)
+}

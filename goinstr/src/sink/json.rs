@@ -1,0 +1,223 @@
+//! NDJSON: the measurement as one object a line, for scripts.
+
+use std::io::{self, Write};
+
+use super::Sink;
+use super::line::{self, Line};
+use crate::aggregate::{CallEvent, End, FunctionReport, Ledger, Outcome, Report, SessionInfo};
+use crate::plan::{Location, ProbePlan};
+
+/// Writes the lines of a measurement to `W`, which need not buffer.
+#[derive(Debug)]
+pub struct JsonSink<W: Write> {
+    out: io::BufWriter<W>,
+    intervals: bool,
+    functions: Vec<Known>,
+}
+
+/// What the lines say about a function beside its figures.
+#[derive(Debug)]
+struct Known {
+    name: String,
+    location: Option<Location>,
+    inlined_into: u32,
+}
+
+impl<W: Write> JsonSink<W> {
+    /// A sink that reports the functions at the end and, with `intervals`, at each interval.
+    pub fn new(out: W, intervals: bool) -> Self {
+        Self {
+            out: io::BufWriter::with_capacity(64 * 1024, out),
+            intervals,
+            functions: Vec::new(),
+        }
+    }
+
+    fn functions(&mut self, report: &Report, interval: Option<u64>) -> io::Result<()> {
+        for figures in &report.functions {
+            let index = usize::try_from(figures.function).unwrap_or(usize::MAX);
+            if let Some(known) = self.functions.get(index) {
+                Line::Function(function(known, figures, interval)).write(&mut self.out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Sink for JsonSink<W> {
+    fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        self.functions = plan
+            .functions
+            .iter()
+            .map(|function| Known {
+                name: function.name.clone(),
+                location: function.location.clone(),
+                inlined_into: function.inlined_into,
+            })
+            .collect();
+        let session = line::Session {
+            schema: line::SCHEMA,
+            goinstr: env!("CARGO_PKG_VERSION"),
+            pid: info.pid,
+            exe: &info.exe,
+            go_version: info.go_version.as_deref(),
+            arch: info.arch,
+            kernel: &info.kernel,
+            attach: info.attach,
+            functions: info.functions,
+            sites: info.sites,
+            start_unix_ns: info.start_unix_ns,
+        };
+        Line::Session(session).write(&mut self.out)?;
+        for skipped in &plan.skipped {
+            let skipped = line::Skipped {
+                function: &skipped.function,
+                reason: skipped.reason,
+                detail: &skipped.detail,
+            };
+            Line::Skipped(skipped).write(&mut self.out)?;
+        }
+        self.out.flush()
+    }
+
+    fn call(&mut self, call: &CallEvent) -> io::Result<()> {
+        let name = |function| name(&self.functions, function);
+        let Some(function) = name(call.function) else {
+            return Ok(());
+        };
+        let call = Line::Call(line::Call {
+            function,
+            goid: call.goid,
+            start_unix_ns: call.start_unix_ns,
+            duration_ns: call.duration_ns,
+            self_ns: call.self_ns,
+            outcome: match call.outcome {
+                Outcome::Returned => "returned",
+                Outcome::Unwound => "unwound",
+            },
+            depth: call.depth,
+            parent: call.parent.and_then(name),
+        });
+        call.write(&mut self.out)
+    }
+
+    fn interval(&mut self, number: u64, report: &Report) -> io::Result<()> {
+        if self.intervals {
+            self.functions(report, Some(number))?;
+        }
+        self.out.flush()
+    }
+
+    fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()> {
+        self.functions(report, None)?;
+        let ledger = line::Ledger {
+            entries: ledger.entries,
+            returned: ledger.returned,
+            unwound: ledger.unwound,
+            in_flight: ledger.in_flight,
+            orphan_returns: ledger.orphan_returns,
+            lost: &ledger.lost,
+            dropped_records: ledger.dropped_records,
+            probe_hits: ledger.probe_hits,
+            probe_cost_ns: ledger.probe_cost_ns,
+            end: match ledger.end {
+                End::Duration => "duration",
+                End::Signal => "signal",
+                End::TargetExit => "target_exit",
+            },
+        };
+        Line::Ledger(ledger).write(&mut self.out)?;
+        self.out.flush()
+    }
+}
+
+fn name(functions: &[Known], function: u32) -> Option<&str> {
+    let known = functions.get(usize::try_from(function).ok()?)?;
+    Some(&known.name)
+}
+
+fn function<'a>(
+    known: &'a Known,
+    figures: &FunctionReport,
+    interval: Option<u64>,
+) -> line::Function<'a> {
+    line::Function {
+        function: &known.name,
+        interval,
+        file: known.location.as_ref().map(|at| at.file.as_str()),
+        line: known.location.as_ref().map(|at| at.line),
+        calls: figures.calls,
+        unwound: figures.unwound,
+        in_flight: figures.in_flight,
+        oldest_in_flight_ns: figures.oldest_in_flight_ns,
+        total_ns: figures.total_ns,
+        self_ns: figures.self_ns,
+        min_ns: figures.min_ns,
+        mean_ns: figures.mean_ns,
+        p50_ns: figures.p50_ns,
+        p90_ns: figures.p90_ns,
+        p99_ns: figures.p99_ns,
+        p999_ns: figures.p999_ns,
+        max_ns: figures.max_ns,
+        inlined_into: (known.inlined_into > 0).then_some(known.inlined_into),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::sample;
+
+    fn written(intervals: bool) -> String {
+        let mut bytes = Vec::new();
+        sample::play(&mut JsonSink::new(&mut bytes, intervals));
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn the_lines_of_a_measurement() {
+        insta::assert_snapshot!(written(false));
+    }
+
+    #[test]
+    fn intervals_are_told_only_when_asked_for() {
+        let count = |text: &str| {
+            text.lines()
+                .filter(|line| line.contains(r#""interval":"#))
+                .count()
+        };
+        assert_eq!(count(&written(false)), 0);
+        assert_eq!(count(&written(true)), sample::INTERVALS * sample::FUNCTIONS);
+    }
+
+    #[test]
+    fn every_line_is_an_object_with_its_type_first_and_nothing_null() {
+        let text = written(true);
+        for line in text.lines() {
+            assert!(line.starts_with(r#"{"type":""#), "{line}");
+            let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let object = value.as_object().expect("an object");
+            assert!(
+                object
+                    .values()
+                    .all(|value| !value.is_null() && !value.is_f64()),
+                "{line}"
+            );
+        }
+        assert!(text.lines().next().expect("first").contains("session"));
+        assert!(text.lines().last().expect("last").contains("ledger"));
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_of_the_end() {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("opens");
+        let mut sink = JsonSink::new(full, false);
+        let error = sink
+            .session(&sample::info(), &sample::plan())
+            .expect_err("full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+}

@@ -1,0 +1,114 @@
+//! The ledger and the skipped functions in a few lines for people.
+
+use super::human::{count, duration, percent, visible};
+use crate::aggregate::{End, Ledger};
+use crate::plan::Skipped;
+
+/// Names of skipped functions told for each reason; the JSON output has all.
+const NAMED: usize = 3;
+
+/// The books: what was counted, what it cost, what is missing.
+pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    let end = match ledger.end {
+        End::Duration => "the duration is over",
+        End::Signal => "stopped",
+        End::TargetExit => "the target exited",
+    };
+    let lost: u64 = ledger.lost.values().sum();
+    lines.push(format!(
+        "{end} after {}: {} calls began = {} returned + {} unwound + {} in flight + {} lost",
+        duration(elapsed_ns),
+        count(ledger.entries),
+        count(ledger.returned),
+        count(ledger.unwound),
+        count(ledger.in_flight),
+        count(lost),
+    ));
+    let cost = match ledger.probe_cost_ns {
+        Some(ns) => {
+            let share = percent(ns, elapsed_ns)
+                .map_or(String::new(), |share| format!(", {share} of one CPU"));
+            format!(", about {} of the target's time{share}", duration(ns))
+        }
+        None => String::new(),
+    };
+    lines.push(format!("{} probe hits{cost}", count(ledger.probe_hits)));
+    if ledger.orphan_returns > 0 {
+        lines.push(format!(
+            "{} returns of calls that were already open at the start are in no figure",
+            count(ledger.orphan_returns)
+        ));
+    }
+    lines.extend(warnings(ledger));
+    lines
+}
+
+/// What must not be overlooked.
+pub(super) fn warnings(ledger: &Ledger) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (reason, &n) in &ledger.lost {
+        if n > 0 {
+            warnings.push(format!(
+                "{} calls lost ({reason}): {}",
+                count(n),
+                meaning(reason)
+            ));
+        }
+    }
+    if ledger.dropped_records > 0 {
+        warnings.push(format!(
+            "{} single calls could not be shown (too many at once); they are counted in the table",
+            count(ledger.dropped_records)
+        ));
+    }
+    match ledger.imbalance() {
+        0 => {}
+        missing => warnings.push(format!(
+            "the books do not balance: {} calls {}; this is a bug in goinstr, please report it",
+            missing.unsigned_abs(),
+            if missing > 0 {
+                "are unaccounted for"
+            } else {
+                "are counted that never began"
+            },
+        )),
+    }
+    warnings
+}
+
+fn meaning(reason: &str) -> &'static str {
+    match reason {
+        "ring_full" => "goinstr could not keep up; choose fewer functions",
+        "table_full" => "more goroutines than the table holds",
+        "stack_full" => "deeper recursion than is followed on one goroutine",
+        "foreign_stack" => "they ran on a stack that is not their goroutine's",
+        "unreadable_g" => "their goroutine could not be read",
+        _ => "see the documentation of the ledger",
+    }
+}
+
+/// What was chosen and is not measured, a line for each reason.
+pub(super) fn skipped_lines(skipped: &[Skipped]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in skipped {
+        match reasons.iter_mut().find(|(reason, _)| *reason == one.reason) {
+            Some((_, names)) => names.push(&one.function),
+            None => reasons.push((one.reason, vec![&one.function])),
+        }
+    }
+    let line = |(reason, names): &(&str, Vec<&str>)| {
+        format!("not measured, {reason}: {}", some(names.iter().copied()))
+    };
+    reasons.iter().map(line).collect()
+}
+
+/// The first few of `names` and how many more there are.
+pub(super) fn some<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    let more = match names.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named: Vec<_> = names.take(NAMED).map(visible).collect();
+    named.join(", ") + &more
+}

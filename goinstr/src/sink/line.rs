@@ -1,0 +1,176 @@
+//! The lines of the JSON output: one object each, `type` first, times in ns.
+//!
+//! The contract with the user's scripts: fields may be added, none may change or go. A figure
+//! that is not known is absent.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// The version of the lines' schema.
+pub const SCHEMA: u32 = 1;
+
+/// One line.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Line<'a> {
+    /// First: what is measured.
+    Session(Session<'a>),
+    /// A function that was chosen and isn't measured.
+    Skipped(Skipped<'a>),
+    /// A single call.
+    Call(Call<'a>),
+    /// A function's figures.
+    Function(Function<'a>),
+    /// Last: the books.
+    Ledger(Ledger<'a>),
+    /// A function of a binary.
+    Listed(Listed<'a>),
+    /// What a binary is.
+    Binary(Binary<'a>),
+}
+
+/// See [`crate::aggregate::SessionInfo`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Session<'a> {
+    pub schema: u32,
+    pub goinstr: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    pub exe: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub go_version: Option<&'a str>,
+    pub arch: &'a str,
+    pub kernel: &'a str,
+    pub attach: &'a str,
+    pub functions: usize,
+    pub sites: usize,
+    pub start_unix_ns: u64,
+}
+
+/// See [`crate::plan::Skipped`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Skipped<'a> {
+    pub function: &'a str,
+    pub reason: &'a str,
+    pub detail: &'a str,
+}
+
+/// See [`crate::aggregate::CallEvent`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Call<'a> {
+    pub function: &'a str,
+    pub goid: u64,
+    pub start_unix_ns: u64,
+    pub duration_ns: u64,
+    pub self_ns: u64,
+    pub outcome: &'static str,
+    pub depth: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<&'a str>,
+}
+
+/// See [`crate::aggregate::FunctionReport`].
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Function<'a> {
+    pub function: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    pub calls: u64,
+    pub unwound: u64,
+    pub in_flight: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_in_flight_ns: Option<u64>,
+    pub total_ns: u64,
+    pub self_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p50_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p90_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p999_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_ns: Option<u64>,
+    /// Functions that hold inlined copies of it, whose calls are not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inlined_into: Option<u32>,
+}
+
+/// See [`crate::aggregate::Ledger`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Ledger<'a> {
+    pub entries: u64,
+    pub returned: u64,
+    pub unwound: u64,
+    pub in_flight: u64,
+    pub orphan_returns: u64,
+    pub lost: &'a BTreeMap<&'static str, u64>,
+    pub dropped_records: u64,
+    pub probe_hits: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe_cost_ns: Option<u64>,
+    pub end: &'static str,
+}
+
+/// A function of a binary, from `list`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed<'a> {
+    pub function: &'a str,
+    pub package: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Address in the file's own numbering; absent for a function that has no body of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    pub measurable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inlined_into: Option<u32>,
+}
+
+/// What a binary is, from `inspect`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Binary<'a> {
+    pub exe: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub go_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module_version: Option<&'a str>,
+    pub arch: &'a str,
+    pub functions: usize,
+    pub settings: BTreeMap<&'a str, &'a str>,
+    pub facts: BTreeMap<&'a str, String>,
+}
+
+impl Line<'_> {
+    /// Writes the line and its end.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, self)?;
+        out.write_all(b"\n")
+    }
+}

@@ -1,0 +1,169 @@
+//! A made-up measurement for the tests of every sink: all that can occur, in one.
+
+use std::collections::BTreeMap;
+
+use super::Sink;
+use crate::aggregate::{CallEvent, End, FunctionReport, Ledger, Outcome, Report, SessionInfo};
+use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
+use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
+
+pub(super) const INTERVALS: usize = 2;
+pub(super) const FUNCTIONS: usize = 5;
+
+/// Plays the whole measurement to a sink.
+pub(super) fn play(sink: &mut impl Sink) {
+    sink.session(&info(), &plan()).expect("session");
+    sink.interval(0, &report(1)).expect("interval");
+    sink.call(&call()).expect("call");
+    sink.interval(1, &report(2)).expect("interval");
+    sink.finish(&report(2), &ledger()).expect("finish");
+}
+
+pub(super) fn info() -> SessionInfo {
+    SessionInfo {
+        pid: Some(4242),
+        exe: "/srv/app".to_owned(),
+        go_version: Some("go1.26.6".to_owned()),
+        arch: "x86_64",
+        kernel: "6.18.0".to_owned(),
+        attach: "uprobe_multi",
+        functions: FUNCTIONS,
+        sites: 12,
+        start_unix_ns: 1_790_000_000_000_000_000,
+    }
+}
+
+fn function(index: u64, name: &str, inlined_into: u32) -> PlannedFunction {
+    let site = |at: u64| Site {
+        address: Vaddr(0x40_0000 + index * 0x100 + at),
+        offset: FileOffset(index * 0x100 + at),
+    };
+    PlannedFunction {
+        name: name.to_owned(),
+        location: (index != 1).then(|| Location {
+            file: "/src/app/main.go".to_owned(),
+            line: 10 + u32::try_from(index).expect("small"),
+        }),
+        entry: site(0),
+        reenters: false,
+        exits: vec![site(0x40)],
+        inlined_into,
+    }
+}
+
+pub(super) fn plan() -> ProbePlan {
+    let skipped = |function: &str, reason, detail: &str| Skipped {
+        function: function.to_owned(),
+        reason,
+        detail: detail.to_owned(),
+    };
+    ProbePlan {
+        functions: vec![
+            function(0, "main.work", 0),
+            function(1, "main.(*Cache[...]).Get", 3),
+            function(
+                2,
+                "github.com/acme/a-rather-long-module-name/internal/store.(*Database).Lookup",
+                0,
+            ),
+            function(3, "main.evil\x1b[2J\u{202e}", 0),
+            function(4, "main.never", 0),
+        ],
+        skipped: vec![
+            skipped(
+                "main.tiny",
+                "inlined",
+                "inlined into 2 functions, try these callers: main.work, main.run",
+            ),
+            skipped("main.jump", "tail_call", "it leaves by a jump at 0x401234"),
+            skipped(
+                "main.small",
+                "inlined",
+                "inlined into 1 function, try this caller: main.run",
+            ),
+        ],
+        unwind: UnwindSites::default(),
+        layout: RuntimeLayout {
+            source: LayoutSource::Table,
+            goid: 152,
+            atomicstatus: 144,
+            waitreason: 176,
+            parent_goid: Some(280),
+            m: 48,
+            sched_sp: 56,
+            sched_pc: 64,
+            sched_bp: 96,
+            m_curg: 184,
+            recovery: RecoverySp::InPanic { panic: 32, sp: 24 },
+        },
+    }
+}
+
+/// The figures after `seconds`.
+pub(super) fn report(seconds: u64) -> Report {
+    let figures = |function, calls: u64, each_ns: u64| FunctionReport {
+        function,
+        calls: calls * seconds,
+        calls_in_interval: calls,
+        total_ns: calls * seconds * each_ns,
+        self_ns: calls * seconds * each_ns / 2,
+        min_ns: Some(each_ns / 3),
+        mean_ns: Some(each_ns),
+        p50_ns: Some(each_ns),
+        p90_ns: Some(each_ns * 2),
+        p99_ns: Some(each_ns * 5),
+        p999_ns: Some(each_ns * 9),
+        max_ns: Some(each_ns * 11),
+        ..FunctionReport::default()
+    };
+    Report {
+        elapsed_ns: seconds * 1_000_000_000,
+        interval_ns: 1_000_000_000,
+        functions: vec![
+            FunctionReport {
+                unwound: 1,
+                ..figures(0, 100, 1_234_567)
+            },
+            figures(1, 123_456, 789),
+            figures(2, 5, 100_000_000),
+            FunctionReport {
+                in_flight: 1,
+                oldest_in_flight_ns: Some(seconds * 999),
+                function: 3,
+                ..FunctionReport::default()
+            },
+            FunctionReport {
+                function: 4,
+                ..FunctionReport::default()
+            },
+        ],
+    }
+}
+
+fn call() -> CallEvent {
+    CallEvent {
+        function: 2,
+        goid: 18,
+        start_unix_ns: 1_790_000_001_000_000_000,
+        duration_ns: 1_100_000_000,
+        self_ns: 1_000_000_000,
+        outcome: Outcome::Unwound,
+        parent: Some(0),
+        depth: 1,
+    }
+}
+
+fn ledger() -> Ledger {
+    Ledger {
+        entries: 247_136,
+        returned: 247_121,
+        unwound: 1,
+        in_flight: 1,
+        orphan_returns: 4,
+        lost: BTreeMap::from([("ring_full", 0), ("stack_full", 13)]),
+        dropped_records: 7,
+        probe_hits: 494_270,
+        probe_cost_ns: Some(98_854_000),
+        end: End::Duration,
+    }
+}

@@ -1,0 +1,399 @@
+//! The table of functions: redrawn in place on a terminal, and once at the end everywhere.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::columns::{self, Column, Rated};
+use super::human::{count, duration, end_within, start_within, visible, width};
+use super::screen::Screen;
+use super::{Sink, Size, Sort, ledger};
+use crate::aggregate::{CallEvent, FunctionReport, Ledger, Outcome, Report, SessionInfo};
+use crate::plan::{ProbePlan, Skipped};
+
+/// Columns that a name keeps before figures are left out for it.
+const NAME_COLUMNS: usize = 20;
+/// Blanks between columns.
+const GAP: usize = 2;
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const WARN: Style = AnsiColor::Yellow.on_default();
+
+/// How the table is to look.
+#[derive(Clone, Copy, Debug)]
+pub struct TableOptions {
+    /// Largest first by this.
+    pub sort: Sort,
+    /// At most so many rows; `None` for all.
+    pub limit: Option<usize>,
+    /// Whether to use colours.
+    pub color: bool,
+    /// Tells the terminal's size where the output is one: the table is then redrawn at each interval.
+    pub live: Option<fn() -> Option<Size>>,
+}
+
+/// Writes the table to `W`.
+#[derive(Debug)]
+pub struct TableSink<W: Write> {
+    out: W,
+    options: TableOptions,
+    heading: String,
+    names: Vec<String>,
+    /// Measured functions that also have inlined copies.
+    inlined: Vec<String>,
+    skipped: Vec<Skipped>,
+    screen: Screen,
+}
+
+/// A line as it is measured and as it is printed.
+type Drawn = (String, String);
+
+impl<W: Write> TableSink<W> {
+    /// A table on `out`, which need not buffer.
+    pub fn new(out: W, options: TableOptions) -> Self {
+        Self {
+            out,
+            options,
+            heading: String::new(),
+            names: Vec::new(),
+            inlined: Vec::new(),
+            skipped: Vec::new(),
+            screen: Screen::default(),
+        }
+    }
+
+    fn size(&self) -> Option<Size> {
+        self.options.live.and_then(|size| size())
+    }
+
+    fn style(&self, text: String, style: Style) -> Drawn {
+        let styled = if self.options.color {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.clone()
+        };
+        (text, styled)
+    }
+
+    fn name(&self, function: u32) -> &str {
+        let name = usize::try_from(function)
+            .ok()
+            .and_then(|index| self.names.get(index));
+        name.map_or("?", String::as_str)
+    }
+
+    /// The functions that were called, sorted; those never called are only counted.
+    fn sorted<'r>(&self, report: &'r Report) -> Vec<&'r FunctionReport> {
+        let seen = |figures: &&FunctionReport| figures.calls > 0 || figures.in_flight > 0;
+        let mut rows: Vec<_> = report.functions.iter().filter(seen).collect();
+        let key = |figures: &FunctionReport| self.options.sort.key(figures);
+        rows.sort_by(|a, b| {
+            let by_name = || self.name(a.function).cmp(self.name(b.function));
+            key(b).cmp(&key(a)).then_with(by_name)
+        });
+        rows
+    }
+
+    /// The heading and one line for each of `rows`, no wider than `columns` where that is given.
+    fn table(
+        &self,
+        report: &Report,
+        rows: &[&FunctionReport],
+        rated: Rated,
+        columns: Option<usize>,
+    ) -> Vec<Drawn> {
+        let mut shown = columns::of(report);
+        let mut cells = Cells::of(&shown, rows, rated);
+        if let Some(columns) = columns {
+            while cells.width() + NAME_COLUMNS > columns
+                && let Some(index) = columns::expendable(&shown)
+            {
+                shown.remove(index);
+                cells = Cells::of(&shown, rows, rated);
+            }
+        }
+        let room = columns.map_or(usize::MAX, |columns| columns.saturating_sub(cells.width()));
+        let fit = |text: String| match columns {
+            Some(columns) => start_within(&text, columns).into_owned(),
+            None => text,
+        };
+        let titles: Vec<_> = shown
+            .iter()
+            .map(|column| column.title().to_owned())
+            .collect();
+        let mut lines = vec![self.style(fit(cells.line(&titles) + "function"), BOLD)];
+        for (row, figures) in cells.rows.iter().zip(rows) {
+            let text = fit(cells.line(row) + &end_within(self.name(figures.function), room));
+            lines.push(if figures.calls == 0 {
+                self.style(text, DIM)
+            } else {
+                (text.clone(), text)
+            });
+        }
+        lines
+    }
+
+    fn live(&mut self, report: &Report, size: Size) -> io::Result<()> {
+        let rows = self.sorted(report);
+        let silent = report.functions.len() - rows.len();
+        // Heading, titles, the line below, and the cursor's own.
+        let room = size.rows.saturating_sub(4).max(1);
+        let limit = self.options.limit.unwrap_or(usize::MAX).min(room);
+        let shown = rows.get(..limit.min(rows.len())).unwrap_or_default();
+        // One column less than there are: a full line would wrap on some terminals.
+        let columns = size.columns.saturating_sub(1).max(1);
+        let heading = format!("{}, {} so far", self.heading, duration(report.elapsed_ns));
+        let mut lines = vec![self.style(start_within(&heading, columns).into_owned(), DIM)];
+        lines.extend(self.table(
+            report,
+            shown,
+            Rated::Interval(report.interval_ns),
+            Some(columns),
+        ));
+        let mut below = String::new();
+        if rows.len() > shown.len() {
+            below = format!("{} more called, ", rows.len() - shown.len());
+        }
+        if silent > 0 {
+            below += &format!("{silent} not called yet, ");
+        }
+        below.push_str("Ctrl-C ends");
+        lines.push(self.style(start_within(&below, columns).into_owned(), DIM));
+        self.screen.draw(&mut self.out, size, &lines)
+    }
+
+    fn print(&mut self, lines: &[Drawn]) -> io::Result<()> {
+        let mut text = match self.size() {
+            Some(size) => self.screen.erase(size),
+            None => String::new(),
+        };
+        for (_, styled) in lines {
+            text.push_str(styled);
+            text.push('\n');
+        }
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Sink for TableSink<W> {
+    fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        let who = info.pid.map_or(String::new(), |pid| format!("pid {pid}, "));
+        let version = info.go_version.as_deref().unwrap_or("unknown Go");
+        self.heading = format!(
+            "{who}{} ({}, {}): {} functions at {} sites",
+            visible(&info.exe),
+            visible(version),
+            info.arch,
+            count(info.functions as u64),
+            count(info.sites as u64),
+        );
+        self.names = plan
+            .functions
+            .iter()
+            .map(|function| visible(&function.name).into_owned())
+            .collect();
+        let inlined = plan
+            .functions
+            .iter()
+            .filter(|function| function.inlined_into > 0);
+        self.inlined = inlined.map(|function| function.name.clone()).collect();
+        self.skipped.clone_from(&plan.skipped);
+        Ok(())
+    }
+
+    fn call(&mut self, call: &CallEvent) -> io::Result<()> {
+        let parent = call
+            .parent
+            .map_or(String::new(), |parent| format!(" in {}", self.name(parent)));
+        let outcome = match call.outcome {
+            Outcome::Returned => "",
+            Outcome::Unwound => " (unwound)",
+        };
+        let text = format!(
+            "slow: {:>7}{outcome}  {}{parent}, goroutine {}",
+            duration(call.duration_ns),
+            self.name(call.function),
+            call.goid,
+        );
+        self.print(&[(text.clone(), text)])
+    }
+
+    fn interval(&mut self, _number: u64, report: &Report) -> io::Result<()> {
+        match self.size() {
+            Some(size) => self.live(report, size),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()> {
+        let rows = self.sorted(report);
+        let silent = report.functions.len() - rows.len();
+        let limit = self.options.limit.unwrap_or(usize::MAX).min(rows.len());
+        let shown = rows.get(..limit).unwrap_or_default();
+        let mut lines = vec![self.style(self.heading.clone(), DIM), Drawn::default()];
+        lines.extend(self.table(report, shown, Rated::Whole(report.elapsed_ns), None));
+        lines.push(Drawn::default());
+        let plain = |text: String| (text.clone(), text);
+        let all = count(report.functions.len() as u64);
+        if rows.len() > shown.len() {
+            let more = count((rows.len() - shown.len()) as u64);
+            lines.push(plain(format!(
+                "not shown: {more} of {all} functions (--limit 0 shows all)"
+            )));
+        }
+        if silent > 0 {
+            lines.push(plain(format!(
+                "not called: {} of {all} functions",
+                count(silent as u64)
+            )));
+        }
+        if !self.inlined.is_empty() {
+            let names = ledger::some(self.inlined.iter().map(String::as_str));
+            lines.push(plain(format!(
+                "inlined copies elsewhere, whose calls can't be seen: {names}"
+            )));
+        }
+        lines.extend(ledger::skipped_lines(&self.skipped).into_iter().map(plain));
+        let warnings = ledger::warnings(ledger);
+        for line in ledger::lines(ledger, report.elapsed_ns) {
+            lines.push(if warnings.contains(&line) {
+                self.style(line, WARN)
+            } else {
+                plain(line)
+            });
+        }
+        self.print(&lines)
+    }
+}
+
+/// The figures of a table as text, with the width of each column.
+struct Cells {
+    rows: Vec<Vec<String>>,
+    widths: Vec<usize>,
+}
+
+impl Cells {
+    fn of(columns: &[Column], rows: &[&FunctionReport], rated: Rated) -> Self {
+        let cells = |figures: &&FunctionReport| {
+            columns
+                .iter()
+                .map(|column| column.cell(figures, rated))
+                .collect()
+        };
+        let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
+        let widest = |(index, column): (usize, &Column)| {
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(index))
+                .map(|cell| width(cell));
+            cells.chain([width(column.title())]).max().unwrap_or(0)
+        };
+        let widths = columns.iter().enumerate().map(widest).collect();
+        Self { rows, widths }
+    }
+
+    /// Columns that the figures and their gaps take.
+    fn width(&self) -> usize {
+        self.widths.iter().map(|width| width + GAP).sum()
+    }
+
+    fn line(&self, cells: &[String]) -> String {
+        let mut line = String::with_capacity(self.width());
+        for (cell, &columns) in cells.iter().zip(&self.widths) {
+            line.extend(std::iter::repeat_n(
+                ' ',
+                columns.saturating_sub(width(cell)),
+            ));
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', GAP));
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::sample;
+
+    const PLAIN: TableOptions = TableOptions {
+        sort: Sort::Total,
+        limit: None,
+        color: false,
+        live: None,
+    };
+
+    fn written(options: TableOptions) -> String {
+        let mut bytes = Vec::new();
+        sample::play(&mut TableSink::new(&mut bytes, options));
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn the_final_table() {
+        insta::assert_snapshot!(written(PLAIN));
+    }
+
+    #[test]
+    fn the_live_table_of_a_narrow_terminal() {
+        let live = TableOptions {
+            color: true,
+            live: Some(|| {
+                Some(Size {
+                    columns: 60,
+                    rows: 24,
+                })
+            }),
+            ..PLAIN
+        };
+        insta::assert_snapshot!(written(live).replace('\x1b', "␛"));
+    }
+
+    #[test]
+    fn no_live_line_is_wider_than_the_terminal() {
+        for columns in [1, 10, 20, 40, 79, 80, 200] {
+            let mut sink = TableSink::new(Vec::new(), PLAIN);
+            sink.session(&sample::info(), &sample::plan())
+                .expect("session");
+            sink.live(&sample::report(1), Size { columns, rows: 10 })
+                .expect("drawn");
+            let text = String::from_utf8(sink.out).expect("UTF-8");
+            assert!(
+                text.lines().all(|line| width(line) <= columns),
+                "{columns}: {text}"
+            );
+            assert!(text.lines().count() < 10, "{columns}: {text}");
+        }
+    }
+
+    #[test]
+    fn rows_are_sorted_and_limited() {
+        let calls = written(TableOptions {
+            sort: Sort::Calls,
+            limit: Some(1),
+            ..PLAIN
+        });
+        let rows: Vec<_> = calls
+            .lines()
+            .skip_while(|line| !line.ends_with("function"))
+            .skip(1)
+            .collect();
+        assert!(rows[0].ends_with("  main.(*Cache[...]).Get"), "{calls}");
+        assert_eq!(rows[1], "", "{calls}");
+        assert_eq!(rows[2], "not shown: 3 of 5 functions (--limit 0 shows all)");
+    }
+
+    #[test]
+    fn nothing_of_the_target_steers_the_terminal() {
+        for text in [
+            written(PLAIN),
+            written(TableOptions {
+                color: false,
+                ..PLAIN
+            }),
+        ] {
+            assert!(!text.contains('\x1b'), "{text}");
+        }
+    }
+}
