@@ -1,5 +1,68 @@
 //! `cargo xtask`: sets up, builds, demonstrates and tests goinstr.
+//!
+//! One file for each subcommand, named as the subcommand; the others are what these share.
 
-fn main() -> anyhow::Result<()> {
-    Ok(())
+mod arm64;
+mod build;
+mod command;
+mod demo;
+mod go;
+mod kernel_toolchain;
+mod packages;
+mod runner;
+mod setup;
+mod test;
+mod toolchains;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::{ffi::OsString, process::ExitCode};
+
+/// Sets up, builds, demonstrates and tests goinstr.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    subcommand: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what building and testing needs and this machine lacks
+    Setup,
+    /// Build target/release/goinstr
+    Build,
+    /// Measure a bundled Go server under load and print the table
+    Demo(demo::Arguments),
+    /// Run every test, those that need root included
+    Test(test::Arguments),
+    /// Fetch the Go toolchains that the tests build their targets with
+    Toolchains,
+    /// Build for arm64 and run the tests that need no kernel under emulation
+    CheckArm64,
+    /// Run a test binary, as root where it has to be (cargo calls this)
+    #[command(hide = true)]
+    Run {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().subcommand {
+        Task::Setup => setup::run(setup::Scope::Everything),
+        Task::Build => build::run().map(drop),
+        Task::Demo(arguments) => demo::run(&arguments),
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Toolchains => toolchains::run(),
+        Task::CheckArm64 => arm64::run(),
+        Task::Run { command } => return runner::run(&command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"math/rand"
+	"time"
+)
+
+// Product is a row of the catalogue.
+type Product struct {
+	ID    int     `json:"id"`
+	Name  string  `json:"name"`
+	Price float64 `json:"price"`
+	Text  string  `json:"text"`
+}
+
+// Database answers as a database at the other end of a network does: mostly in a few
+// milliseconds, now and then in many.
+type Database struct{}
+
+// Load fetches one product.
+func (d *Database) Load(id int) Product {
+	d.query(3 * time.Millisecond)
+	return row(id)
+}
+
+// All is the catalogue, kept in memory.
+func (d *Database) All() []Product {
+	rows := make([]Product, 0, 300)
+	for id := 0; id < 300; id++ {
+		rows = append(rows, row(id))
+	}
+	return rows
+}
+
+func (d *Database) query(typical time.Duration) {
+	wait := typical/2 + time.Duration(rand.Int63n(int64(typical)))
+	if rand.Intn(50) == 0 {
+		wait *= 12
+	}
+	time.Sleep(wait)
+}
+
+func row(id int) Product {
+	return Product{
+		ID:    id,
+		Name:  fmt.Sprintf("product %d", id),
+		Price: float64(id%97) + 0.99,
+		Text:  fmt.Sprintf("A very useful thing number %d that nobody should be without", id),
+	}
+}

@@ -1,0 +1,72 @@
+//! `cargo xtask check-arm64`: builds goinstr and its kernel program for arm64, and runs the tests
+//! that need no kernel under qemu's user-mode emulation.
+//!
+//! On an x86_64 Debian: its `rustc-web` has a standard library for arm64, where rustup's would be
+//! another download.
+
+use crate::{
+    command,
+    packages::{Apt, Package},
+    setup, workspace,
+};
+use anyhow::{Context, Result, bail};
+use std::process::Command;
+
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+const LINKER: &str = "aarch64-linux-gnu-gcc";
+const EMULATOR: &str = "qemu-aarch64-static";
+const RUSTC: &str = "/usr/bin/rustc";
+
+pub fn run() -> Result<()> {
+    setup::run(setup::Scope::Build)?;
+    if cfg!(target_arch = "aarch64") {
+        return command::run(workspace::cargo().args(["test", "--locked", "--workspace", "--lib"]));
+    }
+    set_up()?;
+    let target_dir = workspace::target_dir().join("arm64");
+    let cross = |arguments: &[&str]| {
+        let mut cargo = workspace::cargo();
+        cargo
+            .args(arguments)
+            .args(["--locked", "--target", TARGET, "--target-dir"])
+            .arg(&target_dir)
+            .args(["--package", "goinstr", "--package", "goinstr-common"])
+            .env("RUSTC", RUSTC)
+            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
+            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", EMULATOR)
+            // Static, so that the emulator needs no arm64 libraries.
+            .env(
+                "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+                "-Ctarget-feature=+crt-static",
+            );
+        command::run(&mut cargo)
+    };
+    cross(&["build", "--bins"])?;
+    cross(&["test", "--lib"])
+}
+
+fn set_up() -> Result<()> {
+    let apt = Apt::here().with_context(|| {
+        format!("{TARGET} is built with Debian's cross toolchain, and this is no Debian")
+    })?;
+    let standard_library = "libstd-rust-web-dev:arm64";
+    let packages = [
+        Package::new("rustc-web", "the compiler that has it"),
+        Package::new(standard_library, "Rust's standard library for arm64"),
+        Package::new("gcc-aarch64-linux-gnu", "links arm64 executables"),
+        Package::new("libc6-dev-arm64-cross", "what they are linked with"),
+        Package::new("qemu-user-static", "runs them here"),
+    ];
+    if !apt.has(standard_library) {
+        let foreign = command::output(Command::new("dpkg").arg("--print-foreign-architectures"));
+        if !foreign.is_some_and(|foreign| foreign.lines().any(|line| line == "arm64")) {
+            eprintln!("Adding arm64 to dpkg's architectures, for {standard_library}");
+            command::run(command::as_root("dpkg")?.args(["--add-architecture", "arm64"]))?;
+        }
+    }
+    apt.install(&packages)?;
+    if command::find(EMULATOR).is_none() {
+        bail!("no {EMULATOR}, although it was just installed");
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Runs one test binary for `cargo test`: those that measure live processes as root, all others
+//! as who we are.
+//!
+//! Live tests are the test binaries whose name begins with `live` (`tests/live*`). A binary that
+//! dies without its closing line says so in a line that `test` counts as a failure.
+
+use crate::{command, workspace};
+use anyhow::{Context, Result};
+use std::{
+    env,
+    ffi::OsString,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Command, ExitCode, ExitStatus},
+};
+
+/// Begins the line that tells of a test binary without a closing line.
+pub const DIED: &str = "test binary died: ";
+
+/// What a test may look at, and sudo would not pass on.
+const PASSED_ON: [&str; 9] = [
+    "CARGO_MANIFEST_DIR",
+    "CI",
+    "GOINSTR_SEEDS",
+    "HOME",
+    "INSTA_UPDATE",
+    "PATH",
+    "RUST_BACKTRACE",
+    "TERM",
+    "TMPDIR",
+];
+
+/// Runs `binary arguments…` and ends as it ended.
+pub fn run(command: &[OsString]) -> ExitCode {
+    match status(command) {
+        Ok(status) => {
+            // 101 is how a test binary says that tests failed, after its closing line.
+            if !matches!(status.code(), Some(0 | 101)) {
+                println!("{DIED}{} ({status})", command[0].display());
+            }
+            let code = status
+                .code()
+                .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+            ExitCode::from(u8::try_from(code).unwrap_or(1))
+        }
+        Err(why) => {
+            eprintln!("error: {why:#}");
+            println!("{DIED}{}", command[0].display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn status(command: &[OsString]) -> Result<ExitStatus> {
+    let (binary, arguments) = command.split_first().context("no test binary")?;
+    let privileged = !command::is_root() && is_live(Path::new(binary)) && can_be_root();
+    let mut run = match privileged {
+        true => {
+            let mut env = command::as_root("env")?;
+            for name in PASSED_ON {
+                if let Some(value) = env::var_os(name) {
+                    env.arg(assignment(name, &value));
+                }
+            }
+            // Root's own: the user's Go cache would be left with files that the user can't touch.
+            let cache = workspace::target_dir().join("tmp/go-cache-of-root");
+            env.arg(assignment("GOCACHE", cache.as_os_str()));
+            env.arg(binary);
+            env
+        }
+        false => Command::new(binary),
+    };
+    run.args(arguments)
+        .status()
+        .with_context(|| format!("cannot run {}", binary.display()))
+}
+
+/// Is there a sudo that lets us? Else the live tests run as they are and say why they can't.
+fn can_be_root() -> bool {
+    command::as_root("true").is_ok_and(|mut sudo| sudo.status().is_ok_and(|done| done.success()))
+}
+
+fn is_live(binary: &Path) -> bool {
+    binary
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("live"))
+}
+
+fn assignment(name: &str, value: &std::ffi::OsStr) -> OsString {
+    let mut assignment = OsString::from(name);
+    assignment.push("=");
+    assignment.push(value);
+    assignment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_test_binaries_named_live_run_as_root() {
+        assert!(is_live(Path::new(
+            "/x/target/debug/deps/live-0123456789abcdef"
+        )));
+        assert!(is_live(Path::new("live_random-0123456789abcdef")));
+        assert!(!is_live(Path::new(
+            "/live/target/debug/deps/goinstr-0123456789abcdef"
+        )));
+    }
+}
