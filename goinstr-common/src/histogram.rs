@@ -85,14 +85,26 @@ mod tests {
     fn every_value_lies_in_the_range_of_its_slot() {
         let edges = (0..64).flat_map(|bit| {
             let power = 1u64 << bit;
-            [power - 1, power, power + 1, power + power / 3, power | (power - 1)]
+            [
+                power - 1,
+                power,
+                power + 1,
+                power + power / 3,
+                power | (power - 1),
+            ]
         });
         for value in edges.chain([0, 1, 63, 64, 65, 127, 128, u64::MAX]) {
             let (octave, slot) = locate(value);
             assert!(octave < OCTAVES && (slot as usize) < SLOTS, "{value}");
             let (low, width) = range(octave, slot);
-            assert!(low <= value && value - low < width, "{value}: {low}+{width}");
-            assert!(width == 1 || width * 64 <= low, "{value}: slot wider than 1/64");
+            assert!(
+                low <= value && value - low < width,
+                "{value}: {low}+{width}"
+            );
+            assert!(
+                width == 1 || width * 64 <= low,
+                "{value}: slot wider than 1/64"
+            );
         }
     }
 

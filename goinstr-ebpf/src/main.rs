@@ -1,42 +1,60 @@
-//! The kernel side of goinstr.
+//! goinstr's kernel side: one program for entries, one for returns, two for the places where the
+//! Go runtime abandons open calls.
+//!
+//! In: hits of the uprobes that userspace armed, with the function's id in the cookie. Out: totals
+//! and histograms in maps, single calls in the ring buffer, everything lost in named counters.
 
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
-#![expect(
-    internal_features,
-    reason = "the BPF target spec hides core's atomic methods: no compare-and-swap before v3"
-)]
+#![feature(asm_experimental_arch)]
 
-use aya_ebpf::{
-    macros::{map, uprobe},
-    maps::Array,
-    programs::ProbeContext,
-};
-use core::intrinsics::{AtomicOrdering, atomic_xadd};
+mod atomic;
+mod call;
+mod config;
+mod emit;
+mod goroutine;
+mod histogram;
+mod maps;
+mod regs;
+mod shadow;
+mod stat;
 
-#[map]
-static HITS: Array<u64> = Array::with_max_entries(2, 0);
+use aya_ebpf::{macros::uprobe, programs::ProbeContext};
 
+/// A function's entry site.
 #[uprobe]
-pub fn entry(_ctx: ProbeContext) -> u32 {
-    let (Some(hits), Some(before)) = (HITS.get_ptr_mut(0), HITS.get_ptr_mut(1)) else {
-        return 0;
-    };
-    // Not Relaxed: LLVM 22 turns that into an add without a result, and the register keeps the
-    // operand.
-    // SAFETY: both point into an array map's values, aligned to 8 and alive as long as the map.
-    unsafe { *before = atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(hits, 1) };
+pub fn entry(ctx: ProbeContext) -> u32 {
+    call::enter(&ctx);
     0
 }
 
-// SAFETY: the section name the kernel looks for, defined once.
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+/// One of a function's return instructions.
+#[uprobe]
+pub fn exit(ctx: ProbeContext) -> u32 {
+    call::leave(&ctx);
+    0
+}
+
+/// `runtime.recovery(gp)`: a panic was recovered, the frames it passed are over.
+#[uprobe]
+pub fn recovery(ctx: ProbeContext) -> u32 {
+    call::recover(&ctx);
+    0
+}
+
+/// The end of `runtime.Goexit`: the goroutine's deferred functions have run, all its frames are over.
+#[uprobe]
+pub fn goexit(ctx: ProbeContext) -> u32 {
+    call::goexit(&ctx);
+    0
+}
 
 #[cfg(not(test))]
 #[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,218 @@
+//! The rules by which hits become calls.
+//!
+//! Stacks grow down and unwind from the top, so whatever opens or returns at some depth tells that
+//! everything deeper is over. `runtime.recovery` and `runtime.Goexit` tell the same at the moment
+//! it happens.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::{
+        bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_probe_read_user,
+    },
+    programs::ProbeContext,
+};
+use aya_log_ebpf::debug;
+use goinstr_common::{
+    control::{PHASE_ARMING, PHASE_RECORDING},
+    cookie,
+    counter::{self, Lost},
+};
+
+use crate::{
+    config,
+    goroutine::{self, Goroutine, Place},
+    maps, regs,
+    shadow::{Shadow, unwind},
+    stat,
+};
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// The phase, where this process is measured at all and has begun to be.
+#[inline(always)]
+fn phase(process: u64) -> Option<u32> {
+    let phase = maps::CONTROL.get(0)?.phase;
+    if phase == PHASE_ARMING {
+        return None;
+    }
+    let tgid = (process >> 32) as u32;
+    let target = config::target_tgid();
+    (target == 0 || tgid == target).then_some(phase)
+}
+
+/// A hit of an entry site.
+#[inline(always)]
+pub fn enter(ctx: &ProbeContext) {
+    let process = bpf_get_current_pid_tgid();
+    let Some(phase) = phase(process) else { return };
+    // SAFETY: the context is this program's own.
+    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    let func = cookie::func(cookie);
+    let recording = phase == PHASE_RECORDING;
+    let place = Place::of(ctx, process);
+    // A loop back to the first byte is found out before anything is counted.
+    if cookie & cookie::REENTERS != 0
+        && let Ok(place) = &place
+        && is_open(place, process, func)
+    {
+        stat::count(counter::REENTRIES);
+        return;
+    }
+    if recording {
+        stat::count_entry(func);
+    }
+    if let Err(lost) = place.and_then(|place| open(&place, process, func, recording)) {
+        if recording {
+            stat::count_lost(lost);
+        }
+        debug!(ctx, "entry of function {} lost: {}", func, lost.name());
+    }
+}
+
+/// Whether a call of `func` is open at just this place.
+#[inline(always)]
+fn is_open(place: &Place, process: u64, func: u32) -> bool {
+    let Some(shadow) = Shadow::find(&place.key, process) else {
+        return false;
+    };
+    shadow.belong_to(place.goid, now);
+    let Some(top) = shadow.top() else {
+        return false;
+    };
+    // SAFETY: a live map element.
+    unsafe { (*top).offset == place.offset && (*top).func == func }
+}
+
+#[inline(always)]
+fn open(place: &Place, process: u64, func: u32, recording: bool) -> Result<(), Lost> {
+    let shadow = if recording {
+        Shadow::find_or_create(place, process)?
+    } else {
+        // Nothing opens any more; but what this entry shows to be over must not be paired later.
+        match Shadow::find(&place.key, process) {
+            Some(shadow) => shadow,
+            None => return Ok(()),
+        }
+    };
+    shadow.belong_to(place.goid, now);
+    if let Some(top) = shadow.top()
+        // SAFETY: a live map element.
+        && unsafe { (*top).offset } >= place.offset
+    {
+        unwind(&shadow, place.offset, now());
+    }
+    if recording {
+        shadow.push(place.offset, func, now)
+    } else {
+        Ok(())
+    }
+}
+
+/// A hit of a return.
+#[inline(always)]
+pub fn leave(ctx: &ProbeContext) {
+    let end = now();
+    let process = bpf_get_current_pid_tgid();
+    let Some(phase) = phase(process) else { return };
+    // SAFETY: the context is this program's own.
+    let func = cookie::func(unsafe { bpf_get_attach_cookie(ctx.as_ptr()) });
+    let unmatched = match Place::of(ctx, process) {
+        Ok(place) => close(&place, process, func, end),
+        Err(_) => Some(counter::LOST_RETURNS),
+    };
+    if let Some(counter) = unmatched
+        && phase == PHASE_RECORDING
+    {
+        stat::count(counter);
+    }
+}
+
+/// Closes the call that returns; the counter for a return without an open call.
+#[inline(always)]
+fn close(place: &Place, process: u64, func: u32, end: u64) -> Option<u32> {
+    let Some(shadow) = Shadow::find(&place.key, process) else {
+        return Some(counter::ORPHAN_RETURNS);
+    };
+    shadow.belong_to(place.goid, || end);
+    let mut top = shadow.top();
+    if let Some(frame) = top
+        // SAFETY: a live map element.
+        && unsafe { (*frame).offset } > place.offset
+    {
+        unwind(&shadow, place.offset + 1, end);
+        top = shadow.top();
+    }
+    let Some(frame) = top else {
+        return Some(counter::ORPHAN_RETURNS);
+    };
+    // SAFETY: a live map element.
+    let (offset, opened) = unsafe { ((*frame).offset, (*frame).func) };
+    if offset != place.offset {
+        // A call outside this one is open, so this one began while recording: its entry was lost.
+        return Some(counter::LOST_RETURNS);
+    }
+    if opened != func {
+        shadow.pop(end, false);
+        return Some(counter::LOST_RETURNS);
+    }
+    shadow.pop(end, true);
+    None
+}
+
+/// Entry of `runtime.recovery(gp)`, on g0: ends the calls deeper than the frame that recovered.
+#[inline(always)]
+pub fn recover(ctx: &ProbeContext) {
+    let process = bpf_get_current_pid_tgid();
+    if phase(process).is_none() {
+        return;
+    }
+    stat::count(counter::UNWIND_HITS);
+    let gp = regs::first_argument(ctx);
+    let Ok(goroutine) = Goroutine::read(gp) else {
+        return;
+    };
+    let Some(shadow) = Shadow::find(&goroutine::key(gp, goroutine.goid, process), process) else {
+        return;
+    };
+    let Some(sp) = recovering_sp(gp) else { return };
+    if sp <= goroutine.lo || sp > goroutine.hi {
+        return;
+    }
+    shadow.belong_to(goroutine.goid, now);
+    // The frames that the recovering one called begin at its stack pointer or below.
+    unwind(&shadow, goroutine.hi - sp, now());
+}
+
+/// The stack pointer of the frame whose deferred function recovered.
+#[inline(always)]
+fn recovering_sp(gp: u64) -> Option<u64> {
+    let field = gp + u64::from(config::recovery_g_offset());
+    // SAFETY: the helper checks the addresses.
+    unsafe {
+        let word: u64 = bpf_probe_read_user(field as *const u64).ok()?;
+        if config::recovery_in_panic() == 0 {
+            return Some(word);
+        }
+        bpf_probe_read_user((word + u64::from(config::recovery_sp_offset())) as *const u64).ok()
+    }
+}
+
+/// The last call in `runtime.Goexit`: all calls of the goroutine are over.
+#[inline(always)]
+pub fn goexit(ctx: &ProbeContext) {
+    let process = bpf_get_current_pid_tgid();
+    if phase(process).is_none() {
+        return;
+    }
+    stat::count(counter::UNWIND_HITS);
+    if let Ok(place) = Place::of(ctx, process)
+        && let Some(shadow) = Shadow::find(&place.key, process)
+    {
+        shadow.belong_to(place.goid, now);
+        unwind(&shadow, 0, now());
+    }
+}

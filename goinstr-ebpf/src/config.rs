@@ -1,0 +1,46 @@
+//! What userspace fixes before it loads the program.
+//!
+//! The map that holds these is frozen at load, so the verifier knows the values and drops the
+//! branches they rule out: what isn't asked for costs nothing.
+
+use core::ptr;
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $static:ident => $reader:ident: $ty:ty = $default:expr;)*) => {
+        $(
+            #[unsafe(no_mangle)]
+            static $static: $ty = $default;
+
+            $(#[$doc])*
+            #[inline(always)]
+            pub fn $reader() -> $ty {
+                // SAFETY: a static is valid and aligned. Volatile, because the compiler must not
+                // use the default in the place of what userspace wrote.
+                unsafe { ptr::read_volatile(&raw const $static) }
+            }
+        )*
+    };
+}
+
+settings! {
+    /// The only process that counts, as the initial pid namespace numbers it; 0: all that run the file.
+    TARGET_TGID => target_tgid: u32 = 0;
+    /// Offset of `goid` in `runtime.g`.
+    GOID_OFFSET => goid_offset: u32 = 152;
+    /// Whether `runtime.recovery` finds the stack pointer in `g._panic.sp` (1) or in `g` (0).
+    RECOVERY_IN_PANIC => recovery_in_panic: u32 = 1;
+    /// Offset in `runtime.g` of `_panic` or, where it is there itself, of the stack pointer.
+    RECOVERY_G_OFFSET => recovery_g_offset: u32 = 32;
+    /// Offset of `sp` in `runtime._panic`.
+    RECOVERY_SP_OFFSET => recovery_sp_offset: u32 = 0;
+    /// Number of stripes of `STATS` less one; the number is a power of two.
+    STRIPE_MASK => stripe_mask: u32 = 0;
+    /// Number of blocks in `HIST_BLOCKS`.
+    BLOCKS => blocks: u32 = 0;
+    /// 1: every finished call goes through the ring buffer and userspace does the statistics.
+    RING_CARRIES_ALL => ring_carries_all: u32 = 0;
+    /// 1: calls at least `SLOWER_THAN_NS` long also go through the ring buffer.
+    REPORT_SLOW => report_slow: u32 = 0;
+    /// See `REPORT_SLOW`.
+    SLOWER_THAN_NS => slower_than_ns: u64 = 0;
+}

@@ -1,0 +1,55 @@
+//! The maps. Their sizes here are placeholders: userspace sets them from the plan before loading.
+
+use aya_ebpf::{
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
+    macros::map,
+    maps::{Array, HashMap, RingBuf},
+};
+use goinstr_common::{
+    control::Control,
+    counter::COUNTERS as COUNTER_COUNT,
+    histogram::HistBlock,
+    shadow::{ChunkKey, ShadowChunk, ShadowHead, ShadowKey},
+    stat::FuncStat,
+};
+
+/// The phase of the measurement.
+#[map]
+pub static CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Totals, `stripes` elements a function. Mapped by userspace and read without stopping.
+#[map]
+pub static STATS: Array<FuncStat> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Which block holds a function's octave; see `goinstr_common::histogram`.
+#[map]
+pub static HIST_DIR: Array<u32> = Array::with_max_entries(64, BPF_F_MMAPABLE);
+
+/// Histogram blocks, handed out as durations call for them.
+#[map]
+pub static HIST_BLOCKS: Array<HistBlock> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// What was lost, and what else is counted once for all functions.
+#[map]
+pub static COUNTERS: Array<u64> = Array::with_max_entries(COUNTER_COUNT, BPF_F_MMAPABLE);
+
+/// Shadow stacks. Not preallocated: sized for all goroutines there can be, paid for those there are.
+#[map]
+pub static SHADOW: HashMap<ShadowKey, ShadowHead> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Frames that a head has no room for.
+#[map]
+pub static SHADOW_DEEP: HashMap<ChunkKey, ShadowChunk> =
+    HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// One zeroed head: what a new element is copied from (too large for the BPF stack).
+#[map]
+pub static EMPTY_HEAD: Array<ShadowHead> = Array::with_max_entries(1, 0);
+
+/// One zeroed chunk.
+#[map]
+pub static EMPTY_CHUNK: Array<ShadowChunk> = Array::with_max_entries(1, 0);
+
+/// Single calls, as `CallRecord`s.
+#[map]
+pub static CALLS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);

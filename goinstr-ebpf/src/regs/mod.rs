@@ -1,0 +1,11 @@
+//! The registers of a probed Go function, by architecture.
+
+#[cfg(bpf_target_arch = "aarch64")]
+mod aarch64;
+#[cfg(bpf_target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(bpf_target_arch = "aarch64")]
+pub use aarch64::{first_argument, g, stack_pointer};
+#[cfg(bpf_target_arch = "x86_64")]
+pub use x86_64::{first_argument, g, stack_pointer};

@@ -1,0 +1,24 @@
+//! Go's register ABI on amd64 (Go's `src/cmd/compile/abi-internal.md`): g in R14, first argument in RAX.
+
+use aya_ebpf::programs::ProbeContext;
+
+/// Address of the current `runtime.g`.
+#[inline(always)]
+pub fn g(ctx: &ProbeContext) -> u64 {
+    // SAFETY: the context of a uprobe program is the thread's saved registers; the verifier checks the access.
+    unsafe { (*ctx.regs).r14 }
+}
+
+/// The stack pointer before the probed instruction.
+#[inline(always)]
+pub fn stack_pointer(ctx: &ProbeContext) -> u64 {
+    // SAFETY: as in `g`.
+    unsafe { (*ctx.regs).rsp }
+}
+
+/// The first integer argument.
+#[inline(always)]
+pub fn first_argument(ctx: &ProbeContext) -> u64 {
+    // SAFETY: as in `g`.
+    unsafe { (*ctx.regs).rax }
+}

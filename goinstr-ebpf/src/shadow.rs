@@ -1,0 +1,239 @@
+//! A goroutine's stack of open traced calls: push, look, close, unwind.
+//!
+//! Only the thread that runs a goroutine touches its shadow stack, so no frame is ever shared.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use goinstr_common::{
+    counter::{self, Lost},
+    record::{CallRecord, KIND_CALL, KIND_UNBINNED, NO_PARENT, OUTCOME_RETURNED, OUTCOME_UNWOUND},
+    shadow::{CHUNK_FRAMES, ChunkKey, Frame, HEAD_FRAMES, MAX_FRAMES, ShadowHead, ShadowKey},
+};
+
+use crate::{config, emit, goroutine::Place, histogram, maps, stat};
+
+/// Hits of a call that returned, and of one that was unwound.
+const HITS_RETURNED: u32 = 2;
+const HITS_UNWOUND: u32 = 1;
+
+/// One goroutine's shadow stack. `process` is `bpf_get_current_pid_tgid()`.
+pub struct Shadow {
+    head: *mut ShadowHead,
+    key: ShadowKey,
+    process: u64,
+}
+
+impl Shadow {
+    /// The shadow stack of a place, if it has one.
+    #[inline(always)]
+    pub fn find(key: &ShadowKey, process: u64) -> Option<Self> {
+        let head = maps::SHADOW.get_ptr_mut(key)?;
+        Some(Self {
+            head,
+            key: *key,
+            process,
+        })
+    }
+
+    /// The shadow stack of a place, made if there is none.
+    #[inline(always)]
+    pub fn find_or_create(place: &Place, process: u64) -> Result<Self, Lost> {
+        if let Some(found) = Self::find(&place.key, process) {
+            return Ok(found);
+        }
+        let empty = maps::EMPTY_HEAD.get(0).ok_or(Lost::TableFull)?;
+        // Another program can't have made it meanwhile, but a failed insert must not hide one.
+        let _ = maps::SHADOW.insert(&place.key, empty, u64::from(BPF_NOEXIST));
+        Self::find(&place.key, process).ok_or(Lost::TableFull)
+    }
+
+    /// Number of open calls.
+    #[inline(always)]
+    pub fn depth(&self) -> u32 {
+        // SAFETY: `head` is a live element of `SHADOW`.
+        unsafe { (*self.head).depth }
+    }
+
+    /// Makes the stack `goid`'s: frames of another goroutine that had this `g` before are over.
+    #[inline(always)]
+    pub fn belong_to(&self, goid: u64, now: impl FnOnce() -> u64) {
+        // SAFETY: `head` is a live element of `SHADOW`.
+        unsafe {
+            if (*self.head).goid == goid {
+                return;
+            }
+            if (*self.head).depth != 0 {
+                stat::count(counter::STALE_FRAMES);
+                unwind(self, 0, now());
+            }
+            (*self.head).goid = goid;
+        }
+    }
+
+    /// The frame at `index`, which is below `MAX_FRAMES`.
+    #[inline(always)]
+    pub fn frame(&self, index: u32) -> Option<*mut Frame> {
+        if index < HEAD_FRAMES {
+            // SAFETY: `head` is a live element of `SHADOW`; the index is below the array's length.
+            return Some(unsafe {
+                (&raw mut (*self.head).frames)
+                    .cast::<Frame>()
+                    .add((index & (HEAD_FRAMES - 1)) as usize)
+            });
+        }
+        let key = self.chunk_key(index);
+        let chunk = maps::SHADOW_DEEP.get_ptr_mut(&key)?;
+        // SAFETY: a live element of `SHADOW_DEEP`; the index is below the array's length.
+        Some(unsafe {
+            (&raw mut (*chunk).frames)
+                .cast::<Frame>()
+                .add(((index - HEAD_FRAMES) & (CHUNK_FRAMES - 1)) as usize)
+        })
+    }
+
+    #[inline(always)]
+    fn chunk_key(&self, index: u32) -> ChunkKey {
+        ChunkKey {
+            stack: self.key,
+            chunk: (index - HEAD_FRAMES) / CHUNK_FRAMES,
+            pad: 0,
+        }
+    }
+
+    /// The innermost open call.
+    #[inline(always)]
+    pub fn top(&self) -> Option<*mut Frame> {
+        let depth = self.depth();
+        if depth == 0 || depth > MAX_FRAMES {
+            return None;
+        }
+        self.frame(depth - 1)
+    }
+
+    /// Opens a call. `now` is asked last, so that the program's own time is not in the call's.
+    #[inline(always)]
+    pub fn push(&self, offset: u64, func: u32, now: impl FnOnce() -> u64) -> Result<(), Lost> {
+        let index = self.depth();
+        if index >= MAX_FRAMES {
+            return Err(Lost::StackFull);
+        }
+        let frame = match self.frame(index) {
+            Some(frame) => frame,
+            None => {
+                let empty = maps::EMPTY_CHUNK.get(0).ok_or(Lost::TableFull)?;
+                let _ =
+                    maps::SHADOW_DEEP.insert(self.chunk_key(index), empty, u64::from(BPF_NOEXIST));
+                self.frame(index).ok_or(Lost::TableFull)?
+            }
+        };
+        // SAFETY: `frame` and `head` are live map elements.
+        unsafe {
+            (*frame).offset = offset;
+            (*frame).child_ns = 0;
+            (*frame).func = func;
+            (*frame).inner_hits = 0;
+            (*self.head).depth = index + 1;
+            (*frame).start_ns = now();
+        }
+        Ok(())
+    }
+
+    /// Closes the innermost open call.
+    #[inline(always)]
+    pub fn pop(&self, end: u64, returned: bool) {
+        let depth = self.depth();
+        if depth == 0 || depth > MAX_FRAMES {
+            return;
+        }
+        let index = depth - 1;
+        // SAFETY: `head` is a live element of `SHADOW`.
+        unsafe { (*self.head).depth = index };
+        let Some(frame) = self.frame(index) else {
+            stat::count_lost(Lost::TableFull);
+            return;
+        };
+        // SAFETY: frames are live map elements.
+        let frame = unsafe { *frame };
+        let duration = end.saturating_sub(frame.start_ns);
+        let mut parent = NO_PARENT;
+        if index != 0
+            && let Some(outer) = self.frame(index - 1)
+        {
+            let hits = if returned {
+                HITS_RETURNED
+            } else {
+                HITS_UNWOUND
+            };
+            // SAFETY: as above.
+            unsafe {
+                (*outer).child_ns += duration;
+                (*outer).inner_hits = (*outer)
+                    .inner_hits
+                    .saturating_add(frame.inner_hits.saturating_add(hits));
+                parent = (*outer).func;
+            }
+        }
+        self.finish(&frame, index, parent, duration, returned);
+    }
+
+    /// Counts a finished call and tells of it where that was asked for.
+    #[inline(always)]
+    fn finish(&self, frame: &Frame, depth: u32, parent: u32, duration: u64, returned: bool) {
+        let self_ns = duration.saturating_sub(frame.child_ns);
+        let record = |kind| CallRecord {
+            kind,
+            func: frame.func,
+            goid: unsafe { (*self.head).goid },
+            start_ns: frame.start_ns,
+            duration_ns: duration,
+            self_ns,
+            parent,
+            depth,
+            outcome: if returned {
+                OUTCOME_RETURNED
+            } else {
+                OUTCOME_UNWOUND
+            },
+            inner_hits: frame.inner_hits,
+            tgid: self.key.tgid,
+            tid: self.process as u32,
+        };
+        if config::ring_carries_all() != 0 {
+            // The record is the call: without it the call is lost, and counted as such.
+            if !emit::call(record(KIND_CALL)) {
+                stat::count_lost(Lost::RingFull);
+                return;
+            }
+            stat::count_finished(frame.func, returned, duration, self_ns, frame.inner_hits);
+            return;
+        }
+        stat::count_finished(frame.func, returned, duration, self_ns, frame.inner_hits);
+        let mut kind = KIND_CALL;
+        let mut wanted = config::report_slow() != 0 && duration >= config::slower_than_ns();
+        if !histogram::add(frame.func, duration) {
+            kind = KIND_UNBINNED;
+            wanted = true;
+        }
+        if wanted && !emit::call(record(kind)) {
+            stat::count(if kind == KIND_UNBINNED {
+                counter::UNBINNED
+            } else {
+                counter::DROPPED_RECORDS
+            });
+        }
+    }
+}
+
+/// Ends, as unwound, every open call whose frame is at `limit` or deeper.
+///
+/// Not inlined: it is rare, and the verifier walks its loop to the last possible frame.
+#[inline(never)]
+pub fn unwind(shadow: &Shadow, limit: u64, end: u64) {
+    for _ in 0..MAX_FRAMES {
+        let Some(top) = shadow.top() else { return };
+        // SAFETY: `top` is a live map element.
+        if unsafe { (*top).offset } < limit {
+            return;
+        }
+        shadow.pop(end, false);
+    }
+}

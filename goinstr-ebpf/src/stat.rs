@@ -1,0 +1,92 @@
+//! Counters and per-function totals.
+//!
+//! Everything is added atomically although stripes are mostly one CPU's own: a uprobe program can
+//! be preempted by another one on the same CPU, and a lost update would be a wrong count.
+
+use core::ptr;
+
+use aya_ebpf::helpers::bpf_get_smp_processor_id;
+use goinstr_common::{counter::Lost, stat::FuncStat};
+
+use crate::{
+    atomic::{self, add},
+    config, maps,
+};
+
+/// Tries to raise a maximum before giving up. A try only fails when another call raised it
+/// between two instructions, so eight in a row don't happen; the verifier wants an end.
+const RAISE_TRIES: u32 = 8;
+
+/// Adds one to a counter of `goinstr_common::counter`.
+#[inline(always)]
+pub fn count(counter: u32) {
+    if let Some(word) = maps::COUNTERS.get_ptr_mut(counter) {
+        // SAFETY: an element of a map of u64.
+        unsafe { add(word, 1) };
+    }
+}
+
+/// Counts a lost call.
+#[inline(always)]
+pub fn count_lost(reason: Lost) {
+    count(reason.index());
+}
+
+/// The totals of a function on this CPU's stripe.
+#[inline(always)]
+pub fn of(func: u32) -> Option<*mut FuncStat> {
+    let mask = config::stripe_mask();
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let stripe = cpu & mask;
+    maps::STATS.get_ptr_mut(func * (mask + 1) + stripe)
+}
+
+/// Counts a call's beginning.
+#[inline(always)]
+pub fn count_entry(func: u32) {
+    if let Some(stat) = of(func) {
+        // SAFETY: an element of `STATS`.
+        unsafe { add(&raw mut (*stat).entries, 1) };
+    }
+}
+
+/// Counts a finished call.
+#[inline(always)]
+pub fn count_finished(func: u32, returned: bool, duration: u64, self_ns: u64, inner_hits: u32) {
+    let Some(stat) = of(func) else { return };
+    // SAFETY: an element of `STATS`.
+    unsafe {
+        if returned {
+            add(&raw mut (*stat).returned, 1);
+        } else {
+            add(&raw mut (*stat).unwound, 1);
+        }
+        add(&raw mut (*stat).total_ns, duration);
+        add(&raw mut (*stat).self_ns, self_ns);
+        if inner_hits != 0 {
+            add(&raw mut (*stat).inner_hits, u64::from(inner_hits));
+        }
+        raise(&raw mut (*stat).max_ns, duration);
+        raise(&raw mut (*stat).min_inverted, u64::MAX - duration);
+    }
+}
+
+/// Raises a maximum.
+#[inline(always)]
+unsafe fn raise(word: *mut u64, value: u64) {
+    // SAFETY: `word` points into a map element.
+    unsafe {
+        let mut seen = ptr::read_volatile(word);
+        for _ in 0..RAISE_TRIES {
+            if value <= seen {
+                return;
+            }
+            let before = atomic::compare_exchange(word, seen, value);
+            if before == seen {
+                return;
+            }
+            seen = before;
+        }
+    }
+}
