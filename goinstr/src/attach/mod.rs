@@ -1,1 +1,96 @@
-//! (to come)
+//! The plan made real: the program loaded, the maps sized, the sites armed.
+//!
+//! In: a [`ProbePlan`] and [`Settings`]. Out: an [`Attached`], whose maps can be read and which
+//! leaves nothing behind when it is dropped: all that is in the kernel hangs on file descriptors,
+//! so it goes however goinstr ends.
+
+mod error;
+mod kernel;
+mod log_level;
+mod mapped;
+mod multi;
+mod perf;
+mod settings;
+mod sites;
+mod sizes;
+
+use std::path::Path;
+
+pub use error::AttachError;
+pub use kernel::Kernel;
+pub use settings::{Aggregation, Scope, Settings};
+
+use crate::plan::ProbePlan;
+
+/// How the sites are armed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `uprobe.multi`: all sites of a program in one link (Linux 6.6).
+    UprobeMulti,
+    /// One perf event a site.
+    PerfEvent,
+}
+
+impl Method {
+    /// Its name in the JSON session record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UprobeMulti => "uprobe_multi",
+            Self::PerfEvent => "perf_event",
+        }
+    }
+}
+
+/// Armed probes and the maps they write to.
+pub struct Attached {
+    /// The loaded program's maps.
+    pub kernel: Kernel,
+    /// How the sites are armed.
+    pub method: Method,
+    /// Number of sites armed.
+    pub sites: usize,
+    links: Links,
+}
+
+/// What keeps the sites armed.
+enum Links {
+    Multi(multi::Links),
+    Perf(perf::Links),
+}
+
+impl Attached {
+    /// Loads the program and arms every site of the plan in the file at `exe`.
+    ///
+    /// Nothing is recorded until [`Kernel::set_phase`] says so.
+    pub fn arm(plan: &ProbePlan, exe: &Path, settings: &Settings) -> Result<Self, AttachError> {
+        let sites = sites::Sites::of(plan);
+        sites.read_in(exe);
+        let mut kernel = Kernel::load(plan, settings)?;
+        let method = match settings.method {
+            Some(method) => method,
+            None if multi::supported(&kernel)? => Method::UprobeMulti,
+            None => Method::PerfEvent,
+        };
+        let links = match method {
+            Method::UprobeMulti => Links::Multi(multi::arm(&kernel, &sites, exe, settings.scope)?),
+            Method::PerfEvent => Links::Perf(perf::arm(&mut kernel, &sites, exe, settings.scope)?),
+        };
+        Ok(Self {
+            kernel,
+            method,
+            sites: sites.len(),
+            links,
+        })
+    }
+
+    /// Disarms every site and returns what they wrote. No program runs any more when this returns.
+    #[must_use]
+    pub fn disarm(self) -> Kernel {
+        match self.links {
+            Links::Multi(links) => drop(links),
+            Links::Perf(links) => drop(links),
+        }
+        self.kernel
+    }
+}

@@ -1,0 +1,314 @@
+//! The loaded kernel program and its maps, read as what they mean.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader, Pod,
+    maps::{HashMap, Map, MapData, MapError, RingBuf},
+};
+use aya_log::EbpfLogger;
+use goinstr_common::{
+    control::Control,
+    counter::{COUNTERS, Lost},
+    histogram::{HistBlock, OCTAVES, range},
+    shadow::{
+        CHUNK_FRAMES, ChunkKey, Frame, HEAD_FRAMES, MAX_FRAMES, ShadowChunk, ShadowHead, ShadowKey,
+    },
+    stat::FuncStat,
+};
+
+use super::{Aggregation, AttachError, Scope, Settings, log_level, mapped::Mapped, sizes::Sizes};
+use crate::{binary::RecoverySp, plan::ProbePlan};
+
+/// The kernel program, compiled by this crate's build script.
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/goinstr-ebpf"));
+
+/// The loaded kernel program: its maps as what they mean.
+pub struct Kernel {
+    pub(super) ebpf: Ebpf,
+    sizes: Sizes,
+    functions: usize,
+    control: Mapped<Control>,
+    stats: Mapped<FuncStat>,
+    hist_dir: Mapped<u32>,
+    hist_blocks: Mapped<HistBlock>,
+    counters: Mapped<u64>,
+}
+
+/// A key or value of a hash map as aya reads it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Wire<T>(T);
+
+// SAFETY: wire types of goinstr-common are repr(C) without padding, any bit pattern is a value.
+unsafe impl Pod for Wire<ShadowKey> {}
+// SAFETY: as above.
+unsafe impl Pod for Wire<ShadowHead> {}
+// SAFETY: as above.
+unsafe impl Pod for Wire<ChunkKey> {}
+// SAFETY: as above.
+unsafe impl Pod for Wire<ShadowChunk> {}
+
+impl Kernel {
+    /// Makes the maps, sized for the plan, and fixes the program's settings.
+    pub(super) fn load(plan: &ProbePlan, settings: &Settings) -> Result<Self, AttachError> {
+        let functions = plan.functions.len();
+        let cpus = aya::util::nr_cpus().unwrap_or(1);
+        let sizes = Sizes::new(functions, cpus, settings.target_memory);
+        let (in_panic, in_g, sp) = match plan.layout.recovery {
+            RecoverySp::InG { offset } => (0u32, offset, 0u32),
+            RecoverySp::InPanic { panic, sp } => (1, panic, sp),
+        };
+        let tgid = match settings.scope {
+            Scope::Process {
+                kernel_pid: Some(pid),
+                ..
+            } => pid,
+            Scope::Process {
+                kernel_pid: None, ..
+            }
+            | Scope::Everyone => 0,
+        };
+        let ring_carries_all = u32::from(settings.aggregation == Aggregation::Ring);
+        let stripe_mask = sizes.stripes - 1;
+        let report_slow = u32::from(settings.slower_than_ns.is_some());
+        let slower_than = settings.slower_than_ns.unwrap_or(0);
+        let log_level = log_level::of_kernel_side();
+        let mut loader = EbpfLoader::new();
+        loader
+            .override_global("TARGET_TGID", &tgid, true)
+            .override_global("GOID_OFFSET", &plan.layout.goid, true)
+            .override_global("RECOVERY_IN_PANIC", &in_panic, true)
+            .override_global("RECOVERY_G_OFFSET", &in_g, true)
+            .override_global("RECOVERY_SP_OFFSET", &sp, true)
+            .override_global("STRIPE_MASK", &stripe_mask, true)
+            .override_global("BLOCKS", &sizes.hist_blocks, true)
+            .override_global("RING_CARRIES_ALL", &ring_carries_all, true)
+            .override_global("REPORT_SLOW", &report_slow, true)
+            .override_global("SLOWER_THAN_NS", &slower_than, true)
+            .override_global(aya_log::LEVEL, &log_level, true)
+            .map_max_entries("STATS", sizes.stats)
+            .map_max_entries("HIST_DIR", sizes.hist_dir)
+            .map_max_entries("HIST_BLOCKS", sizes.hist_blocks)
+            .map_max_entries("SHADOW", sizes.shadows)
+            .map_max_entries("SHADOW_DEEP", sizes.chunks)
+            .map_max_entries("CALLS", settings.ring_bytes);
+        let ebpf = loader.load(OBJECT).map_err(load_error)?;
+        Ok(Self {
+            control: mapped(&ebpf, "CONTROL", 1)?,
+            stats: mapped(&ebpf, "STATS", sizes.stats as usize)?,
+            hist_dir: mapped(&ebpf, "HIST_DIR", sizes.hist_dir as usize)?,
+            hist_blocks: mapped(&ebpf, "HIST_BLOCKS", sizes.hist_blocks as usize)?,
+            counters: mapped(&ebpf, "COUNTERS", COUNTERS as usize)?,
+            ebpf,
+            sizes,
+            functions,
+        })
+    }
+
+    /// Tells the program what to do with hits; one of `goinstr_common::control`'s phases.
+    pub fn set_phase(&self, phase: u32) {
+        self.control.set_phase(phase);
+    }
+
+    /// Number of functions in the plan.
+    #[must_use]
+    pub fn functions(&self) -> usize {
+        self.functions
+    }
+
+    /// The totals of a function so far. Each field is exact, but they are not of one moment while calls go on.
+    #[must_use]
+    pub fn totals(&self, function: u32) -> FuncStat {
+        let stripes = self.sizes.stripes as usize;
+        let first = function as usize * stripes;
+        (first..first + stripes)
+            .filter_map(|index| self.stats.get(index))
+            .fold(FuncStat::default(), |sum, stripe| FuncStat {
+                entries: sum.entries + stripe.entries,
+                returned: sum.returned + stripe.returned,
+                unwound: sum.unwound + stripe.unwound,
+                total_ns: sum.total_ns.wrapping_add(stripe.total_ns),
+                self_ns: sum.self_ns.wrapping_add(stripe.self_ns),
+                min_inverted: sum.min_inverted.max(stripe.min_inverted),
+                max_ns: sum.max_ns.max(stripe.max_ns),
+                inner_hits: sum.inner_hits + stripe.inner_hits,
+            })
+    }
+
+    /// The filled slots of a function's histogram: lowest value, number of values, number of calls.
+    pub fn histogram(&self, function: u32) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+        (0..OCTAVES).flat_map(move |octave| {
+            let entry = self
+                .hist_dir
+                .get_u32((function * OCTAVES + octave) as usize)
+                .unwrap_or(0);
+            // Block numbers count from 1; 0 is none.
+            let block = (entry as usize)
+                .checked_sub(1)
+                .and_then(|block| self.hist_blocks.get(block));
+            block.into_iter().flat_map(move |block| {
+                block
+                    .counts
+                    .into_iter()
+                    .enumerate()
+                    .filter(|&(_, calls)| calls != 0)
+                    .map(move |(slot, calls)| {
+                        #[expect(clippy::cast_possible_truncation, reason = "a slot is below 64")]
+                        let (low, width) = range(octave, slot as u32);
+                        (low, width, calls)
+                    })
+            })
+        })
+    }
+
+    /// A counter of `goinstr_common::counter`.
+    #[must_use]
+    pub fn counter(&self, index: u32) -> u64 {
+        self.counters.get(index as usize).unwrap_or(0)
+    }
+
+    /// Calls lost for a reason.
+    #[must_use]
+    pub fn lost(&self, reason: Lost) -> u64 {
+        self.counter(reason.index())
+    }
+
+    /// The calls that are open, with the goroutine's id. Exact when no program runs any more.
+    pub fn open_calls(&self) -> Result<Vec<(u64, Frame)>, AttachError> {
+        let heads: HashMap<_, Wire<ShadowKey>, Wire<ShadowHead>> = self.hash("SHADOW")?;
+        let chunks: HashMap<_, Wire<ChunkKey>, Wire<ShadowChunk>> = self.hash("SHADOW_DEEP")?;
+        let mut open = Vec::new();
+        for element in heads.iter() {
+            let (Wire(key), Wire(head)) = element.map_err(|error| map_error("SHADOW", error))?;
+            let depth = head.depth.min(MAX_FRAMES);
+            let in_head = depth.min(HEAD_FRAMES) as usize;
+            open.extend(
+                head.frames[..in_head]
+                    .iter()
+                    .map(|&frame| (head.goid, frame)),
+            );
+            let mut left = depth.saturating_sub(HEAD_FRAMES);
+            for chunk in 0.. {
+                if left == 0 {
+                    break;
+                }
+                let key = ChunkKey {
+                    stack: key,
+                    chunk,
+                    pad: 0,
+                };
+                let Wire(found) = chunks
+                    .get(&Wire(key), 0)
+                    .map_err(|error| map_error("SHADOW_DEEP", error))?;
+                let here = left.min(CHUNK_FRAMES);
+                open.extend(
+                    found.frames[..here as usize]
+                        .iter()
+                        .map(|&frame| (head.goid, frame)),
+                );
+                left -= here;
+            }
+        }
+        Ok(open)
+    }
+
+    fn hash<K: Pod, V: Pod>(
+        &self,
+        name: &'static str,
+    ) -> Result<HashMap<&MapData, K, V>, AttachError> {
+        let map = self.ebpf.map(name).ok_or_else(|| missing(name))?;
+        HashMap::try_from(map).map_err(|error| map_error(name, error))
+    }
+
+    /// The ring buffer of single calls; only the first asker gets it.
+    pub fn take_ring(&mut self) -> Result<RingBuf<MapData>, AttachError> {
+        let map = self
+            .ebpf
+            .take_map("CALLS")
+            .ok_or_else(|| missing("CALLS"))?;
+        RingBuf::try_from(map).map_err(|error| map_error("CALLS", error))
+    }
+
+    /// The kernel side's diagnostics, where they were asked for.
+    pub fn take_logger(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
+        (log_level::of_kernel_side() != 0)
+            .then(|| EbpfLogger::init(&mut self.ebpf).ok())
+            .flatten()
+    }
+
+    /// The maps by name, as the loader of another program needs them.
+    pub(super) fn map_fds(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>)> {
+        self.ebpf
+            .maps()
+            .filter_map(|(name, map)| Some((name, map_fd(map)?)))
+    }
+}
+
+/// The file descriptor of a map of the kinds that the program has.
+fn map_fd(map: &Map) -> Option<BorrowedFd<'_>> {
+    match map {
+        Map::Array(data) | Map::HashMap(data) | Map::RingBuf(data) => Some(data.fd().as_fd()),
+        _ => None,
+    }
+}
+
+fn mapped<T>(ebpf: &Ebpf, name: &str, len: usize) -> Result<Mapped<T>, AttachError> {
+    let fd = ebpf
+        .map(name)
+        .and_then(map_fd)
+        .ok_or_else(|| missing(name))?;
+    Mapped::new(fd, len).map_err(|source| AttachError::Map {
+        what: name.to_owned(),
+        source,
+    })
+}
+
+fn missing(name: &str) -> AttachError {
+    AttachError::Program {
+        program: name.to_owned(),
+        reason: "no such map in the program".to_owned(),
+    }
+}
+
+fn map_error(name: &str, error: MapError) -> AttachError {
+    match error {
+        MapError::SyscallError(error) => AttachError::Map {
+            what: name.to_owned(),
+            source: error.io_error,
+        },
+        MapError::CreateError { io_error, .. } => AttachError::Map {
+            what: name.to_owned(),
+            source: io_error,
+        },
+        other => AttachError::Program {
+            program: name.to_owned(),
+            reason: other.to_string(),
+        },
+    }
+}
+
+fn load_error(error: EbpfError) -> AttachError {
+    let io = match &error {
+        EbpfError::MapError(MapError::CreateError { io_error, .. }) => Some(io_error),
+        EbpfError::MapError(MapError::SyscallError(error)) => Some(&error.io_error),
+        _ => None,
+    };
+    match io.and_then(std::io::Error::raw_os_error) {
+        Some(libc::EPERM | libc::EACCES) => {
+            return AttachError::NotPermitted {
+                what: "to make BPF maps",
+            };
+        }
+        Some(libc::ENOSYS) => return AttachError::NoBpf,
+        _ => {}
+    }
+    match error {
+        EbpfError::MapError(error) => map_error("maps", error),
+        other => AttachError::Program {
+            program: "object".to_owned(),
+            reason: other.to_string(),
+        },
+    }
+}

@@ -1,0 +1,240 @@
+//! `uprobe.multi`: all sites of a program armed by one link (Linux 6.6).
+//!
+//! aya 0.14 can't make such links, and aya 0.15 needs a newer Rust: this module goes when aya can
+//! be updated. It takes the program from aya's parser and relocator, with the maps that aya made,
+//! and calls bpf(2) itself (kernel: `kernel/trace/bpf_trace.c`, `bpf_uprobe_multi_link_attach`).
+
+use std::{
+    collections::HashSet,
+    ffi::{CStr, CString},
+    io,
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+use aya_obj::{
+    Object,
+    generated::{
+        bpf_attach_type::BPF_TRACE_UPROBE_MULTI, bpf_attr, bpf_cmd, bpf_insn,
+        bpf_prog_type::BPF_PROG_TYPE_KPROBE,
+    },
+};
+
+use super::{AttachError, Kernel, Scope, kernel::OBJECT, sites::Sites};
+
+/// Bytes for the verifier's words when it refuses a program.
+const VERIFIER_LOG: usize = 1 << 20;
+
+/// Links that keep sites armed; dropping one disarms its sites, which waits for a grace period.
+pub(super) struct Links(Vec<OwnedFd>);
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        // Entries were armed last and go first: no call opens without its return being seen.
+        while let Some(link) = self.0.pop() {
+            drop(link);
+        }
+    }
+}
+
+/// Whether the kernel has such links, and filters them by process.
+///
+/// Tried with a link that can't be made: `/` is no file to probe. Linux 6.6 to 6.9 filter by
+/// thread, so that most of a Go program would go unseen; they check the pid later than the file,
+/// while the mended ones refuse a negative pid first.
+pub(super) fn supported(kernel: &Kernel) -> Result<bool, AttachError> {
+    let object = relocated(kernel)?;
+    let program = load(&object, "goexit")?;
+    let made = link(&program, c"/", &[0], &[0], -1);
+    let by_process = made
+        .as_ref()
+        .is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL));
+    let made = link(&program, c"/", &[0], &[0], 0);
+    let has_links = made
+        .as_ref()
+        .is_err_and(|error| error.raw_os_error() == Some(libc::EBADF));
+    log::debug!("uprobe.multi: links {has_links}, filtered by process {by_process}");
+    Ok(has_links && by_process)
+}
+
+/// Arms all sites.
+pub(super) fn arm(
+    kernel: &Kernel,
+    sites: &Sites,
+    exe: &Path,
+    scope: Scope,
+) -> Result<Links, AttachError> {
+    let object = relocated(kernel)?;
+    let path = CString::new(exe.as_os_str().as_bytes()).map_err(|error| AttachError::Gone {
+        exe: exe.to_owned(),
+        source: error.into(),
+    })?;
+    let pid = match scope {
+        Scope::Process { pid, .. } => i32::try_from(pid).unwrap_or(i32::MAX),
+        Scope::Everyone => 0,
+    };
+    let mut links = Links(Vec::new());
+    for group in &sites.groups {
+        let program = load(&object, group.program)?;
+        let link =
+            link(&program, &path, &group.offsets, &group.cookies, pid).map_err(|source| {
+                match source.raw_os_error() {
+                    Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted {
+                        what: "to arm uprobes",
+                    },
+                    Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
+                        exe: exe.to_owned(),
+                        source,
+                    },
+                    _ => AttachError::Arm {
+                        program: group.program,
+                        sites: group.offsets.len(),
+                        exe: exe.to_owned(),
+                        source,
+                    },
+                }
+            })?;
+        links.0.push(link);
+    }
+    Ok(links)
+}
+
+/// The object once more, with the maps that aya made in its instructions.
+fn relocated(kernel: &Kernel) -> Result<Object, AttachError> {
+    let error = |reason: String| AttachError::Program {
+        program: "object".to_owned(),
+        reason,
+    };
+    let mut object = Object::parse(OBJECT).map_err(|e| error(e.to_string()))?;
+    let sections: HashSet<usize> = object
+        .functions
+        .keys()
+        .map(|&(section, _)| section)
+        .collect();
+    let maps = std::mem::take(&mut object.maps);
+    let with_fds = kernel
+        .map_fds()
+        .filter_map(|(name, fd)| Some((name, fd.as_raw_fd(), maps.get(name)?)));
+    object
+        .relocate_maps(with_fds, &sections)
+        .map_err(|e| error(e.to_string()))?;
+    object
+        .relocate_calls(&sections)
+        .map_err(|e| error(e.to_string()))?;
+    Ok(object)
+}
+
+/// Loads one program for links of this kind.
+fn load(object: &Object, name: &'static str) -> Result<OwnedFd, AttachError> {
+    let error = |reason: String| AttachError::Program {
+        program: name.to_owned(),
+        reason,
+    };
+    let program = object
+        .programs
+        .get(name)
+        .ok_or_else(|| error("not in the object".to_owned()))?;
+    let function = object
+        .functions
+        .get(&program.function_key())
+        .ok_or_else(|| error("has no code in the object".to_owned()))?;
+    match load_instructions(&function.instructions, &program.license, name, &mut []) {
+        Ok(program) => Ok(program),
+        Err(source) => match source.raw_os_error() {
+            Some(libc::EPERM) => Err(AttachError::NotPermitted {
+                what: "to load a BPF program",
+            }),
+            Some(libc::ENOSYS) => Err(AttachError::NoBpf),
+            _ => {
+                let mut log = vec![0; VERIFIER_LOG];
+                // Again, for the verifier's words.
+                let again =
+                    load_instructions(&function.instructions, &program.license, name, &mut log);
+                drop(again);
+                let words = CStr::from_bytes_until_nul(&log)
+                    .unwrap_or_default()
+                    .to_string_lossy();
+                log::debug!("verifier on {name}: {words}");
+                let last = words
+                    .lines()
+                    .rev()
+                    .find(|line| !line.starts_with("processed "))
+                    .unwrap_or_default();
+                Err(error(format!("{source} ({last})")))
+            }
+        },
+    }
+}
+
+fn load_instructions(
+    code: &[bpf_insn],
+    license: &CStr,
+    name: &str,
+    log: &mut [u8],
+) -> io::Result<OwnedFd> {
+    // SAFETY: all fields of the union are integers, for which zero is a value.
+    let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: the variant that BPF_PROG_LOAD reads; it was zeroed as a whole.
+    let fields = unsafe { &mut attr.__bindgen_anon_3 };
+    fields.prog_type = BPF_PROG_TYPE_KPROBE as u32;
+    fields.expected_attach_type = BPF_TRACE_UPROBE_MULTI as u32;
+    fields.insns = code.as_ptr() as u64;
+    fields.insn_cnt = u32::try_from(code.len()).unwrap_or(u32::MAX);
+    fields.license = license.as_ptr() as u64;
+    for (to, from) in fields.prog_name.iter_mut().zip(name.bytes().take(15)) {
+        *to = from.cast_signed();
+    }
+    if !log.is_empty() {
+        fields.log_level = 1;
+        fields.log_buf = log.as_mut_ptr() as u64;
+        fields.log_size = u32::try_from(log.len()).unwrap_or(u32::MAX);
+    }
+    bpf(bpf_cmd::BPF_PROG_LOAD, &attr)
+}
+
+/// Makes a link. `pid` 0: for all processes.
+fn link(
+    program: &OwnedFd,
+    path: &CStr,
+    offsets: &[u64],
+    cookies: &[u64],
+    pid: i32,
+) -> io::Result<OwnedFd> {
+    assert_eq!(offsets.len(), cookies.len());
+    // SAFETY: all fields of the union are integers, for which zero is a value.
+    let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: the variant that BPF_LINK_CREATE reads; it was zeroed as a whole.
+    unsafe {
+        attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd().cast_unsigned();
+        attr.link_create.attach_type = BPF_TRACE_UPROBE_MULTI as u32;
+        let multi = &mut attr.link_create.__bindgen_anon_3.uprobe_multi;
+        multi.path = path.as_ptr() as u64;
+        multi.offsets = offsets.as_ptr() as u64;
+        multi.cookies = cookies.as_ptr() as u64;
+        multi.cnt = u32::try_from(offsets.len()).unwrap_or(u32::MAX);
+        multi.pid = pid.cast_unsigned();
+    }
+    bpf(bpf_cmd::BPF_LINK_CREATE, &attr)
+}
+
+/// bpf(2), for the commands that return a new file descriptor.
+fn bpf(command: bpf_cmd, attr: &bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: the attributes are valid for their size, and what they point to outlives the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            std::ptr::from_ref(attr),
+            size_of::<bpf_attr>(),
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(result).map_err(|_| io::ErrorKind::InvalidData)?;
+    // SAFETY: a new file descriptor, which nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

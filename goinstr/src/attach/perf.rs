@@ -1,0 +1,154 @@
+//! One perf event a site: for kernels without `uprobe.multi`.
+//!
+//! Arming is quick, disarming waits for a grace period of the kernel for each site.
+
+use std::{num::NonZeroU32, path::Path};
+
+use aya::programs::{
+    Program, ProgramError, UProbe,
+    uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope},
+};
+
+use super::{AttachError, Kernel, Scope, sites::Sites};
+
+/// Open files a site takes: the perf event and the link.
+const FILES_PER_SITE: u64 = 2;
+/// Open files that are not for sites.
+const OTHER_FILES: u64 = 64;
+
+/// Links that keep sites armed.
+pub(super) struct Links(Vec<UProbeLink>);
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        // As in the other way: entries first.
+        while let Some(link) = self.0.pop() {
+            drop(link);
+        }
+    }
+}
+
+/// Arms all sites, one after the other.
+pub(super) fn arm(
+    kernel: &mut Kernel,
+    sites: &Sites,
+    exe: &Path,
+    scope: Scope,
+) -> Result<Links, AttachError> {
+    make_room(sites.len())?;
+    let scope = match scope {
+        Scope::Process { pid, .. } => {
+            NonZeroU32::new(pid).map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess)
+        }
+        Scope::Everyone => UProbeScope::AllProcesses,
+    };
+    let mut links = Links(Vec::with_capacity(sites.len()));
+    for group in &sites.groups {
+        let program = program(kernel, group.program)?;
+        program
+            .load()
+            .map_err(|error| program_error(group.program, group.offsets.len(), exe, error))?;
+        for (&offset, &cookie) in group.offsets.iter().zip(&group.cookies) {
+            let point = UProbeAttachPoint {
+                location: UProbeAttachLocation::AbsoluteOffset(offset),
+                cookie: Some(cookie),
+            };
+            let link = program
+                .attach(point, exe, scope)
+                .and_then(|id| program.take_link(id))
+                .map_err(|error| program_error(group.program, 1, exe, error))?;
+            links.0.push(link);
+        }
+    }
+    Ok(links)
+}
+
+fn program<'a>(kernel: &'a mut Kernel, name: &'static str) -> Result<&'a mut UProbe, AttachError> {
+    let error = |reason: String| AttachError::Program {
+        program: name.to_owned(),
+        reason,
+    };
+    let program: &mut Program = kernel
+        .ebpf
+        .program_mut(name)
+        .ok_or_else(|| error("not in the object".to_owned()))?;
+    program
+        .try_into()
+        .map_err(|e: ProgramError| error(e.to_string()))
+}
+
+/// Raises the soft limit on open files as far as it may go.
+fn make_room(sites: usize) -> Result<(), AttachError> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let needed = sites as u64 * FILES_PER_SITE + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    let raised = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(raised),
+            maximum: limit.maximum,
+        },
+    );
+    if raised < needed {
+        Err(AttachError::TooManySites {
+            sites,
+            limit: raised,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+fn program_error(
+    program: &'static str,
+    sites: usize,
+    exe: &Path,
+    error: ProgramError,
+) -> AttachError {
+    let source = match &error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            log::debug!("verifier on {program}: {verifier_log}");
+            io_error
+                .raw_os_error()
+                .map(std::io::Error::from_raw_os_error)
+        }
+        ProgramError::SyscallError(error) => error
+            .io_error
+            .raw_os_error()
+            .map(std::io::Error::from_raw_os_error),
+        _ => None,
+    };
+    match source {
+        Some(source) => match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted {
+                what: "to arm uprobes",
+            },
+            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
+                exe: exe.to_owned(),
+                source,
+            },
+            _ if matches!(error, ProgramError::LoadError { .. }) => AttachError::Program {
+                program: program.to_owned(),
+                reason: source.to_string(),
+            },
+            _ => AttachError::Arm {
+                program,
+                sites,
+                exe: exe.to_owned(),
+                source,
+            },
+        },
+        None if error.to_string().contains("uprobe") => AttachError::NoUprobes,
+        None => AttachError::Program {
+            program: program.to_owned(),
+            reason: error.to_string(),
+        },
+    }
+}

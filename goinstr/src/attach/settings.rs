@@ -1,0 +1,44 @@
+//! What is asked of the kernel side, apart from the sites.
+
+use super::Method;
+
+/// Which processes are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One process.
+    Process {
+        /// Its id in goinstr's own pid namespace.
+        pid: u32,
+        /// Its id as `bpf_get_current_pid_tgid` gives it, where that is known: then the program
+        /// looks for itself, because a filter of the kernel may let a forked child through.
+        kernel_pid: Option<u32>,
+    },
+    /// Every process that runs the file, now and later.
+    Everyone,
+}
+
+/// Who makes statistics of the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregation {
+    /// The kernel program, in histograms.
+    Kernel,
+    /// Userspace: each call travels through the ring buffer.
+    Ring,
+}
+
+/// What is asked of the kernel side.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which processes count.
+    pub scope: Scope,
+    /// Who makes statistics.
+    pub aggregation: Aggregation,
+    /// Report each call at least this long, in ns.
+    pub slower_than_ns: Option<u64>,
+    /// Size of the ring buffer, in bytes: a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Resident memory of the target in bytes, where it is known: bounds the goroutines it can have.
+    pub target_memory: Option<u64>,
+    /// Arm in this way; `None`: in the best way that the kernel has.
+    pub method: Option<Method>,
+}

@@ -1,0 +1,155 @@
+//! The sites of a plan, by the program that runs at them, each with its cookie.
+
+use std::{collections::BTreeSet, fs::File, os::unix::fs::FileExt as _, path::Path};
+
+use goinstr_common::cookie;
+
+use crate::plan::{ProbePlan, Site};
+
+/// Granularity of the page cache, in bytes; a larger page is only read more than once.
+const PAGE: u64 = 4096;
+
+/// Sites of one kernel program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Name of the kernel program.
+    pub program: &'static str,
+    /// File offsets.
+    pub offsets: Vec<u64>,
+    /// Cookies, one an offset.
+    pub cookies: Vec<u64>,
+}
+
+impl Group {
+    fn push(&mut self, site: Site, cookie: u64) {
+        self.offsets.push(site.offset.0);
+        self.cookies.push(cookie);
+    }
+}
+
+/// All sites, in the order in which they have to be armed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sites {
+    pub groups: Vec<Group>,
+}
+
+impl Sites {
+    /// The sites of a plan: returns and unwinding before entries, so that no call is ever seen to
+    /// begin whose end would be missed.
+    pub fn of(plan: &ProbePlan) -> Self {
+        let group = |program| Group {
+            program,
+            ..Group::default()
+        };
+        let (mut exits, mut entries) = (group("exit"), group("entry"));
+        for (id, function) in plan.functions.iter().enumerate() {
+            let id = u32::try_from(id).unwrap_or(u32::MAX);
+            for &exit in &function.exits {
+                exits.push(exit, cookie::encode(id, 0));
+            }
+            let flags = if function.reenters {
+                cookie::REENTERS
+            } else {
+                0
+            };
+            entries.push(function.entry, cookie::encode(id, flags));
+        }
+        let (mut recovery, mut goexit) = (group("recovery"), group("goexit"));
+        if let Some(site) = plan.unwind.recovery {
+            recovery.push(site, 0);
+        }
+        if let Some(site) = plan.unwind.goexit {
+            goexit.push(site, 0);
+        }
+        let groups = [exits, recovery, goexit, entries];
+        Self {
+            groups: groups
+                .into_iter()
+                .filter(|group| !group.offsets.is_empty())
+                .collect(),
+        }
+    }
+
+    /// Number of sites.
+    pub fn len(&self) -> usize {
+        self.groups.iter().map(|group| group.offsets.len()).sum()
+    }
+
+    /// Reads the sites' pages into the page cache: the kernel would read a cold one within the
+    /// registration, one after the other.
+    pub fn read_in(&self, exe: &Path) {
+        let pages: BTreeSet<u64> = self
+            .groups
+            .iter()
+            .flat_map(|group| &group.offsets)
+            .map(|offset| offset / PAGE)
+            .collect();
+        let Ok(file) = File::open(exe) else { return };
+        for page in pages {
+            // A failure shows when the site is armed.
+            let _ = file.read_at(&mut [0], page * PAGE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
+    use crate::plan::{PlannedFunction, UnwindSites};
+
+    fn site(offset: u64) -> Site {
+        Site {
+            address: Vaddr(0x400000 + offset),
+            offset: FileOffset(offset),
+        }
+    }
+
+    fn function(entry: u64, exits: &[u64], reenters: bool) -> PlannedFunction {
+        PlannedFunction {
+            name: format!("f{entry}"),
+            location: None,
+            entry: site(entry),
+            reenters,
+            exits: exits.iter().map(|&exit| site(exit)).collect(),
+            inlined_into: 0,
+        }
+    }
+
+    #[test]
+    fn returns_are_armed_before_entries_and_carry_their_functions_id() {
+        let plan = ProbePlan {
+            functions: vec![
+                function(10, &[15, 17], false),
+                function(20, &[25], true),
+                function(30, &[], false),
+            ],
+            skipped: vec![],
+            unwind: UnwindSites {
+                recovery: Some(site(90)),
+                goexit: None,
+            },
+            layout: RuntimeLayout {
+                source: LayoutSource::Table,
+                goid: 152,
+                atomicstatus: 144,
+                waitreason: 176,
+                parent_goid: None,
+                m: 48,
+                sched_sp: 56,
+                sched_pc: 64,
+                sched_bp: 96,
+                m_curg: 184,
+                recovery: RecoverySp::InG { offset: 0 },
+            },
+        };
+        let sites = Sites::of(&plan);
+        let programs: Vec<_> = sites.groups.iter().map(|group| group.program).collect();
+        assert_eq!(programs, ["exit", "recovery", "entry"]);
+        assert_eq!(sites.groups[0].offsets, [15, 17, 25]);
+        assert_eq!(sites.groups[0].cookies, [0, 0, 1]);
+        assert_eq!(sites.groups[2].offsets, [10, 20, 30]);
+        assert_eq!(sites.groups[2].cookies, [0, 1 | cookie::REENTERS, 2]);
+        assert_eq!(sites.len(), 7);
+    }
+}
