@@ -1,0 +1,147 @@
+//! One record of the ring buffer, checked.
+
+use goinstr_common::record::{
+    CallRecord, KIND_CALL, KIND_UNBINNED, NO_PARENT, OUTCOME_RETURNED, OUTCOME_UNWOUND,
+};
+use thiserror::Error;
+
+/// A record that says what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A finished call that somebody wants to see.
+    Call(CallRecord),
+    /// A finished call whose duration is in no histogram of the kernel.
+    Unbinned(CallRecord),
+}
+
+/// Bytes that are no record of ours. Never seen; a reader must survive them all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BadRecord {
+    /// It has another length.
+    #[error("a record of {0} bytes")]
+    Length(usize),
+    /// Its kind is none we know.
+    #[error("a record of kind {0}")]
+    Kind(u32),
+    /// It speaks of a function that is not in the plan.
+    #[error("a record of function {0}")]
+    Function(u32),
+    /// Its outcome is none we know.
+    #[error("a record with outcome {0}")]
+    Outcome(u32),
+}
+
+/// Decodes one record. `functions` is the number of functions in the plan.
+pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
+    let mut words = bytes.chunks_exact(4).map(|word| {
+        let mut array = [0; 4];
+        array.copy_from_slice(word);
+        u32::from_ne_bytes(array)
+    });
+    if bytes.len() != size_of::<CallRecord>() {
+        return Err(BadRecord::Length(bytes.len()));
+    }
+    let mut next = || words.next().unwrap_or_default();
+    let (kind, func) = (next(), next());
+    let mut long = || {
+        let mut array = [0; 8];
+        array[..4].copy_from_slice(&next().to_ne_bytes());
+        array[4..].copy_from_slice(&next().to_ne_bytes());
+        u64::from_ne_bytes(array)
+    };
+    let (goid, start_ns, duration_ns, self_ns) = (long(), long(), long(), long());
+    let record = CallRecord {
+        kind,
+        func,
+        goid,
+        start_ns,
+        duration_ns,
+        self_ns,
+        parent: next(),
+        depth: next(),
+        outcome: next(),
+        inner_hits: next(),
+        tgid: next(),
+        tid: next(),
+    };
+    if func as usize >= functions {
+        return Err(BadRecord::Function(func));
+    }
+    if record.parent != NO_PARENT && record.parent as usize >= functions {
+        return Err(BadRecord::Function(record.parent));
+    }
+    if !matches!(record.outcome, OUTCOME_RETURNED | OUTCOME_UNWOUND) {
+        return Err(BadRecord::Outcome(record.outcome));
+    }
+    match kind {
+        KIND_CALL => Ok(Event::Call(record)),
+        KIND_UNBINNED => Ok(Event::Unbinned(record)),
+        other => Err(BadRecord::Kind(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes(record: &CallRecord) -> [u8; size_of::<CallRecord>()] {
+        // SAFETY: a wire type without padding.
+        unsafe { std::mem::transmute(*record) }
+    }
+
+    fn some_record() -> CallRecord {
+        CallRecord {
+            kind: KIND_CALL,
+            func: 3,
+            goid: 1 << 40,
+            start_ns: u64::MAX - 1,
+            duration_ns: 0x0102_0304_0506_0708,
+            self_ns: 5,
+            parent: NO_PARENT,
+            depth: 7,
+            outcome: OUTCOME_UNWOUND,
+            inner_hits: 9,
+            tgid: 10,
+            tid: 11,
+        }
+    }
+
+    #[test]
+    fn every_field_arrives() {
+        let record = some_record();
+        assert_eq!(decode(&bytes(&record), 4), Ok(Event::Call(record)));
+        let record = CallRecord {
+            kind: KIND_UNBINNED,
+            parent: 3,
+            ..record
+        };
+        assert_eq!(decode(&bytes(&record), 4), Ok(Event::Unbinned(record)));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let with = |change: fn(&mut CallRecord)| {
+            let mut record = some_record();
+            change(&mut record);
+            decode(&bytes(&record), 4)
+        };
+        assert_eq!(with(|r| r.func = 4), Err(BadRecord::Function(4)));
+        assert_eq!(with(|r| r.parent = 4), Err(BadRecord::Function(4)));
+        assert_eq!(with(|r| r.kind = 9), Err(BadRecord::Kind(9)));
+        assert_eq!(with(|r| r.outcome = 2), Err(BadRecord::Outcome(2)));
+        assert_eq!(
+            decode(&bytes(&some_record())[..63], 4),
+            Err(BadRecord::Length(63))
+        );
+        assert_eq!(decode(&[], 4), Err(BadRecord::Length(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..130), functions in 0usize..10) {
+            let _ = decode(&bytes, functions);
+        }
+    }
+}
