@@ -1,5 +1,8 @@
 //! Events and kernel histograms → statistics and the ledger.
 
+mod aggregator;
+mod durations;
 mod report;
 
+pub use aggregator::Aggregator;
 pub use report::{CallEvent, End, FunctionReport, Ledger, Outcome, Report, SessionInfo};
