@@ -122,6 +122,13 @@ impl Process {
         self.start_ticks
     }
 
+    /// Memory it has in use now, in bytes, where the kernel tells.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let pages = Stat::read(self.pid).ok()?.resident_pages?;
+        pages.checked_mul(rustix::param::page_size() as u64)
+    }
+
     /// Its pid namespace, where the kernel tells.
     #[must_use]
     pub fn namespace(&self) -> Option<PidNamespace> {

@@ -21,6 +21,8 @@ pub(super) struct Stat {
     flags: u64,
     /// When the process began, in clock ticks since boot: with the pid, who it is.
     pub start_ticks: u64,
+    /// Memory in use, in pages.
+    pub resident_pages: Option<u64>,
 }
 
 impl Stat {
@@ -38,14 +40,16 @@ impl Stat {
         let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
         let mut fields = rest.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
-        // Fields are counted from 1 and `state` is the third: flags is the 9th, starttime the 22nd.
+        // Fields are counted from 1 and `state` is the third: flags is the 9th, starttime the 22nd, rss the 24th.
         let flags = fields.nth(5)?.parse().ok()?;
         let start_ticks = fields.nth(12)?.parse().ok()?;
+        let resident_pages = fields.nth(1).and_then(|field| field.parse().ok());
         Some(Self {
             comm: printable(comm),
             state,
             flags,
             start_ticks,
+            resident_pages,
         })
     }
 

@@ -1,0 +1,38 @@
+//! What a measurement is: validated, whatever it was typed as.
+
+use std::time::Duration;
+
+use crate::{
+    attach::{Aggregation, Method},
+    plan::ProbePlan,
+    target::Target,
+};
+
+/// What a measurement is.
+#[derive(Debug)]
+pub struct Config {
+    /// Which process or processes.
+    pub target: Target,
+    /// Which functions and sites.
+    pub plan: ProbePlan,
+    /// The binary's Go version, where it tells.
+    pub go_version: Option<String>,
+    /// The binary's architecture, as the session record names it.
+    pub arch: &'static str,
+    /// Ends after this time; `None`: when told to, or with the target.
+    pub duration: Option<Duration>,
+    /// Time between two reports.
+    pub interval: Duration,
+    /// Reports each call at least this long.
+    pub slower_than: Option<Duration>,
+    /// Who makes statistics of the calls.
+    pub aggregation: Aggregation,
+    /// Size of the ring buffer in bytes: a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Arm in this way; `None`: in the best way that the kernel has.
+    pub method: Option<Method>,
+}
+
+/// Size of the ring buffer unless told otherwise: at a million records a second it is full after
+/// 58 ms, and it is drained each millisecond then.
+pub const RING_BYTES: u32 = 4 << 20;

@@ -1,0 +1,68 @@
+//! What ends a measurement: time, a signal, the target.
+
+use std::{io, os::fd::OwnedFd, time::Duration};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, sleep_until},
+};
+
+use crate::aggregate::End;
+
+/// Registers a pidfd with the event loop.
+fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is one open descriptor, the same one as long as the `AsyncFd` owns it.
+    unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+/// Waits for the end.
+pub(super) struct Ending {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    exit: Option<AsyncFd<OwnedFd>>,
+    deadline: Option<Instant>,
+}
+
+impl Ending {
+    /// Takes over the signals. `pidfd`: of the target, where it is one process.
+    pub fn new(pidfd: Option<OwnedFd>) -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            exit: pidfd.map(watch).transpose()?,
+            deadline: None,
+        })
+    }
+
+    /// Ends when `duration` from now is over.
+    pub fn after(&mut self, duration: Option<Duration>) {
+        self.deadline = duration.and_then(|duration| Instant::now().checked_add(duration));
+    }
+
+    /// Waits. May be dropped and called again.
+    pub async fn wait(&mut self) -> End {
+        let exit = async {
+            match &self.exit {
+                // A pidfd is readable from the process's exit on, for ever.
+                Some(pidfd) => drop(pidfd.readable().await),
+                None => std::future::pending().await,
+            }
+        };
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => End::Signal,
+            _ = self.terminate.recv() => End::Signal,
+            _ = self.hangup.recv() => End::Signal,
+            () = exit => End::TargetExit,
+            () = deadline => End::Duration,
+        }
+    }
+}

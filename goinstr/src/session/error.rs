@@ -1,0 +1,24 @@
+//! Why a measurement failed.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::{attach::AttachError, target::TargetError};
+
+/// Why a measurement failed.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// The probes could not be armed.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The process could not be watched.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// What was measured could not be written. The probes are gone all the same.
+    #[error("can't write the output: {0}; the measurement was ended")]
+    Output(io::Error),
+    /// goinstr could not wait for what it has to wait for.
+    #[error("can't set up goinstr's own event loop: {0}")]
+    Runtime(io::Error),
+}

@@ -1,0 +1,255 @@
+//! The measurement itself.
+
+use std::{io, time::Duration};
+
+use aya_log::EbpfLogger;
+use goinstr_common::{
+    control::{PHASE_CLOSING, PHASE_RECORDING},
+    record::{CallRecord, NO_PARENT, OUTCOME_UNWOUND},
+    shadow::Frame,
+};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+
+use super::{
+    SessionError,
+    clock::{Clock, monotonic_ns},
+    config::Config,
+    ending::Ending,
+    ledger,
+};
+use crate::{
+    aggregate::{Aggregator, CallEvent, End, Outcome, Report, SessionInfo},
+    attach::{Aggregation, Attached, Kernel, Scope, Settings},
+    event::{Event, Reader},
+    sink::Sink,
+    target::{Liveness, Process, Target},
+};
+
+/// Arms, measures, disarms, reports.
+pub(super) async fn run(config: Config, sink: &mut dyn Sink) -> Result<End, SessionError> {
+    let process = config.target.process();
+    let pidfd = process.map(Process::pidfd).transpose()?;
+    // Before arming: a signal that comes meanwhile ends the measurement in good order.
+    let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
+    let settings = settings(&config);
+    let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
+    let mut logger = attached.kernel.take_logger();
+    let ring = attached.kernel.take_ring()?;
+    let mut state = State {
+        reader: Reader::new(ring, config.plan.functions.len(), settings.ring_bytes),
+        aggregator: Aggregator::new(config.plan.functions.len()),
+        aggregation: config.aggregation,
+        clock: Clock::now(),
+        began: monotonic_ns(),
+        output: Ok(()),
+    };
+    attached.kernel.set_phase(PHASE_RECORDING);
+    ending.after(config.duration);
+    state.output = sink.session(
+        &info(&config, &attached, state.clock.unix_ns(state.began)),
+        &config.plan,
+    );
+
+    let end = state
+        .watch(&config, &attached.kernel, &mut logger, &mut ending, sink)
+        .await;
+
+    attached.kernel.set_phase(PHASE_CLOSING);
+    let kernel = attached.disarm();
+    state.finish(&kernel, &mut logger, end, sink)?;
+    Ok(end)
+}
+
+/// What changes while it is measured.
+struct State {
+    reader: Reader,
+    aggregator: Aggregator,
+    aggregation: Aggregation,
+    clock: Clock,
+    began: u64,
+    /// How writing went so far; after an error nothing more is written.
+    output: io::Result<()>,
+}
+
+impl State {
+    /// Reports until the end comes.
+    async fn watch(
+        &mut self,
+        config: &Config,
+        kernel: &Kernel,
+        logger: &mut Option<EbpfLogger<&'static dyn log::Log>>,
+        ending: &mut Ending,
+        sink: &mut dyn Sink,
+    ) -> End {
+        let mut reports = interval_at(Instant::now() + config.interval, config.interval);
+        reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut number = 0;
+        loop {
+            if self.output.is_err() {
+                // Nobody reads any more: measuring on would only cost.
+                return End::Signal;
+            }
+            tokio::select! {
+                biased;
+                end = ending.wait() => return end,
+                _ = reports.tick() => {
+                    self.drain(sink);
+                    if config.target.process().is_some_and(|process| process.still_same() != Liveness::Same) {
+                        return End::TargetExit;
+                    }
+                    let report = self.report(kernel);
+                    self.write(|| sink.interval(number, &report));
+                    number += 1;
+                }
+                () = sleep(self.reader.pause()) => {
+                    self.drain(sink);
+                    flush(logger);
+                }
+            }
+        }
+    }
+
+    /// The final report. No program runs any more.
+    fn finish(
+        mut self,
+        kernel: &Kernel,
+        logger: &mut Option<EbpfLogger<&'static dyn log::Log>>,
+        end: End,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SessionError> {
+        while self.drain(sink) != 0 {}
+        flush(logger);
+        let now = monotonic_ns();
+        let open = kernel.open_calls()?;
+        let mut report = self.report(kernel);
+        count_open(&mut report, &open, now);
+        let ledger = ledger::draw_up(kernel, &report, &open, end);
+        self.write(|| sink.finish(&report, &ledger));
+        match self.output {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(SessionError::Output(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&mut self, output: impl FnOnce() -> io::Result<()>) {
+        if self.output.is_ok() {
+            self.output = output();
+        }
+    }
+
+    fn report(&mut self, kernel: &Kernel) -> Report {
+        let elapsed = monotonic_ns() - self.began;
+        match self.aggregation {
+            Aggregation::Kernel => self.aggregator.report(elapsed, |id| {
+                Some((kernel.totals(id), kernel.histogram(id)))
+            }),
+            Aggregation::Ring => self
+                .aggregator
+                .report(elapsed, |_| None::<(_, std::iter::Empty<(u64, u64, u64)>)>),
+        }
+    }
+
+    /// Takes what is in the ring buffer; the number of records.
+    fn drain(&mut self, sink: &mut dyn Sink) -> usize {
+        let Self {
+            reader,
+            aggregator,
+            aggregation,
+            clock,
+            output,
+            ..
+        } = self;
+        reader.drain(|event| match (event, *aggregation) {
+            (Event::Call(call), Aggregation::Ring) => aggregator.add_call(&call),
+            (Event::Call(call), Aggregation::Kernel) => {
+                if output.is_ok() {
+                    *output = sink.call(&single(&call, *clock));
+                }
+            }
+            (Event::Unbinned(call), _) => aggregator.add_duration(&call),
+        })
+    }
+}
+
+fn flush(logger: &mut Option<EbpfLogger<&'static dyn log::Log>>) {
+    if let Some(logger) = logger {
+        logger.flush();
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let scope = match &config.target {
+        Target::Process(process) => Scope::Process {
+            pid: process.pid().0,
+            kernel_pid: process.kernel_pid().map(|pid| pid.0),
+        },
+        Target::Executable { .. } => Scope::Everyone,
+    };
+    Settings {
+        scope,
+        aggregation: config.aggregation,
+        slower_than_ns: config.slower_than.map(nanos),
+        ring_bytes: config.ring_bytes,
+        target_memory: config.target.process().and_then(Process::resident_bytes),
+        method: config.method,
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn info(config: &Config, attached: &Attached, start_unix_ns: u64) -> SessionInfo {
+    SessionInfo {
+        pid: config.target.pid().map(|pid| pid.0),
+        exe: config.target.exe().to_string_lossy().into_owned(),
+        go_version: config.go_version.clone(),
+        arch: config.arch,
+        kernel: rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
+        attach: attached.method.name(),
+        functions: config.plan.functions.len(),
+        sites: attached.sites,
+        start_unix_ns,
+    }
+}
+
+fn single(call: &CallRecord, clock: Clock) -> CallEvent {
+    CallEvent {
+        function: call.func,
+        goid: call.goid,
+        start_unix_ns: clock.unix_ns(call.start_ns),
+        duration_ns: call.duration_ns,
+        self_ns: call.self_ns,
+        outcome: if call.outcome == OUTCOME_UNWOUND {
+            Outcome::Unwound
+        } else {
+            Outcome::Returned
+        },
+        parent: (call.parent != NO_PARENT).then_some(call.parent),
+        depth: call.depth,
+    }
+}
+
+/// Puts the calls that are open into the report.
+fn count_open(report: &mut Report, open: &[(u64, Frame)], now: u64) {
+    for function in &mut report.functions {
+        function.in_flight = 0;
+    }
+    for (_, frame) in open {
+        let Some(function) = report.functions.get_mut(frame.func as usize) else {
+            continue;
+        };
+        function.in_flight += 1;
+        let age = now.saturating_sub(frame.start_ns);
+        function.oldest_in_flight_ns = Some(
+            function
+                .oldest_in_flight_ns
+                .map_or(age, |oldest| oldest.max(age)),
+        );
+    }
+}
