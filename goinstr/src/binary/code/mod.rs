@@ -1,14 +1,28 @@
 //! What a function's machine code says: where a call begins and where it ends.
 //!
-//! In: the bytes of one function and its address. Out: [`CallSites`], or why there are none.
-//! The architectures stand in modules of their own.
+//! In: the bytes of one function, its address, and what pclntab says of it. Out: [`CallSites`], or
+//! why there are none. `isa` is what an architecture has to tell, `amd64` and `aarch64` tell it,
+//! `entry` and `leave` decide from it. Nothing here reads anything but its arguments, so functions
+//! can be decoded in parallel.
 
-use super::Vaddr;
+mod aarch64;
+mod amd64;
+mod entry;
+mod isa;
+mod leave;
+
+pub use isa::Refusal;
+
+use super::{Arch, Vaddr};
+use aarch64::Aarch64;
+use amd64::Amd64;
+use isa::{Code, Flow, InstructionSet};
 
 /// Where a call of a function can be seen to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntrySite {
-    /// Address of the instruction to probe.
+    /// Address of the instruction to probe. It runs with SP and, unless it was moved past an
+    /// instruction the kernel refuses, with the argument registers as they were at the first byte.
     pub address: Vaddr,
     /// Whether it stands after the stack check, so that a restart by `runtime.morestack` doesn't pass it twice.
     pub after_stack_check: bool,
@@ -37,6 +51,91 @@ pub enum Unmeasurable {
     NotGo,
     /// The instruction to probe carries a LOCK prefix, which the kernel refuses to probe.
     LockPrefix { at: Vaddr },
-    /// Assembly that uses the g register for something else, so that the goroutine is unknown at its return.
+    /// The kernel refuses to probe the instruction, for another reason than a LOCK prefix.
+    Unprobeable { at: Vaddr, why: Refusal },
+    /// Assembly that may use the g register for something else (it writes it, or calls code that
+    /// may), so that the goroutine is unknown at its return.
     ClobbersG { at: Vaddr },
 }
+
+/// What pclntab knows of a function and its bytes don't tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FunctionFacts {
+    /// Written in assembly (`funcFlagAsm`): the compiler's promises about the g register and about
+    /// indirect jumps don't hold.
+    pub assembly: bool,
+}
+
+/// Where calls of the function begin and end.
+///
+/// `bytes` are the whole function, from its entry at `address` to the entry of the next one,
+/// padding included. Errors say why the function can't be measured.
+pub fn call_sites(
+    arch: Arch,
+    bytes: &[u8],
+    address: Vaddr,
+    facts: &FunctionFacts,
+) -> Result<CallSites, Unmeasurable> {
+    let code = Code::new(bytes, address.0);
+    match arch {
+        Arch::X86_64 => sites_of::<Amd64>(&code, facts),
+        Arch::Aarch64 => sites_of::<Aarch64>(&code, facts),
+    }
+}
+
+/// Address of the first instruction of the function that calls `target` directly.
+///
+/// `bytes` and `address` as for [`call_sites`]. None too if the bytes don't decode.
+pub fn find_call(arch: Arch, bytes: &[u8], address: Vaddr, target: Vaddr) -> Option<Vaddr> {
+    let code = Code::new(bytes, address.0);
+    let steps = match arch {
+        Arch::X86_64 => Amd64::walk(&code),
+        Arch::Aarch64 => Aarch64::walk(&code),
+    }
+    .ok()?;
+    steps
+        .iter()
+        .find(|step| step.flow == Flow::Call(Some(target.0)))
+        .map(|step| Vaddr(step.at))
+}
+
+/// Whether the kernel emulates the instruction at the start of `bytes` when it is probed, instead
+/// of executing a copy of it with a single step: the hit is then several times cheaper.
+pub fn emulated(arch: Arch, bytes: &[u8]) -> bool {
+    match arch {
+        Arch::X86_64 => Amd64::emulated(bytes),
+        Arch::Aarch64 => Aarch64::emulated(bytes),
+    }
+}
+
+fn sites_of<I: InstructionSet>(
+    code: &Code<'_>,
+    facts: &FunctionFacts,
+) -> Result<CallSites, Unmeasurable> {
+    let steps = I::walk(code).map_err(|at| Unmeasurable::Undecodable { at: Vaddr(at) })?;
+    if steps.iter().all(|step| step.flow == Flow::Trap) {
+        return Err(Unmeasurable::NotGo);
+    }
+    if facts.assembly
+        && let Some(at) = I::loses_g(code, &steps)
+    {
+        return Err(Unmeasurable::ClobbersG { at: Vaddr(at) });
+    }
+    if let Some(at) = leave::tail_jump(code, &steps, facts) {
+        return Err(Unmeasurable::TailCall { at: Vaddr(at) });
+    }
+    let exits = leave::returns::<I>(code, &steps)?;
+    let entry = entry::site::<I>(code, &steps)?;
+    Ok(CallSites { entry, exits })
+}
+
+fn refused(at: u64, why: Refusal) -> Unmeasurable {
+    let at = Vaddr(at);
+    match why {
+        Refusal::Lock => Unmeasurable::LockPrefix { at },
+        why => Unmeasurable::Unprobeable { at, why },
+    }
+}
+
+#[cfg(test)]
+mod tests;
