@@ -47,32 +47,19 @@ pub fn range(octave: u32, slot: u32) -> (u64, u64) {
 
 /// Floor of the binary logarithm; `value` is not 0.
 ///
-/// By hand because BPF has no instruction for it and LLVM's expansion of `leading_zeros` is longer.
+/// By hand because BPF has no instruction for it and LLVM's expansion of `leading_zeros` is
+/// longer; without branches, because the verifier follows each of them.
 #[inline(always)]
 fn log2(mut value: u64) -> u32 {
     let mut log = 0;
-    if value >= 1 << 32 {
-        value >>= 32;
-        log += 32;
-    }
-    if value >= 1 << 16 {
-        value >>= 16;
-        log += 16;
-    }
-    if value >= 1 << 8 {
-        value >>= 8;
-        log += 8;
-    }
-    if value >= 1 << 4 {
-        value >>= 4;
-        log += 4;
-    }
-    if value >= 1 << 2 {
-        value >>= 2;
-        log += 2;
-    }
-    if value >= 1 << 1 {
-        log += 1;
+    let mut width = 32;
+    while width != 0 {
+        // 1 if there is a bit set at `width` or above: 0 - 1 borrows into all bits.
+        let above = (value >> width).wrapping_neg() >> 63 | (value >> width) >> 63;
+        let shift = (above as u32) * width;
+        value >>= shift;
+        log += shift;
+        width /= 2;
     }
     log
 }

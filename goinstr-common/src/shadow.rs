@@ -13,9 +13,9 @@ pub const HEAD_FRAMES: u32 = 16;
 /// Frames in a chunk of `SHADOW_DEEP`.
 pub const CHUNK_FRAMES: u32 = 32;
 /// Chunks a goroutine may have.
-pub const MAX_CHUNKS: u32 = 15;
+pub const MAX_CHUNKS: u32 = 63;
 /// Traced calls that can be open on one goroutine; the rest are lost as `stack_full`.
-/// Bounded because the verifier must see the end of the loop that unwinds them all.
+/// Bounded so that a runaway recursion can't fill the kernel's memory: 64 KiB a goroutine.
 pub const MAX_FRAMES: u32 = HEAD_FRAMES + CHUNK_FRAMES * MAX_CHUNKS;
 
 /// Which stack: a goroutine's, or a thread's system stack (`g0`, `gsignal`).

@@ -2,7 +2,9 @@
 //!
 //! Only the thread that runs a goroutine touches its shadow stack, so no frame is ever shared.
 
-use aya_ebpf::bindings::BPF_NOEXIST;
+use core::ffi::c_void;
+
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_loop};
 use goinstr_common::{
     counter::{self, Lost},
     record::{CallRecord, KIND_CALL, KIND_UNBINNED, NO_PARENT, OUTCOME_RETURNED, OUTCOME_UNWOUND},
@@ -223,17 +225,53 @@ impl Shadow {
     }
 }
 
+/// What the loop of [`unwind`] works on.
+struct Unwinding {
+    head: *mut ShadowHead,
+    key: ShadowKey,
+    process: u64,
+    limit: u64,
+    end: u64,
+}
+
 /// Ends, as unwound, every open call whose frame is at `limit` or deeper.
 ///
-/// Not inlined: it is rare, and the verifier walks its loop to the last possible frame.
-#[inline(never)]
+/// A loop of the helper and not of the program's own: the verifier would follow the latter through
+/// each possible frame, and gives up on far fewer than a shadow stack holds (Linux 5.17 has the helper).
+#[inline(always)]
 pub fn unwind(shadow: &Shadow, limit: u64, end: u64) {
-    for _ in 0..MAX_FRAMES {
-        let Some(top) = shadow.top() else { return };
-        // SAFETY: `top` is a live map element.
-        if unsafe { (*top).offset } < limit {
-            return;
-        }
-        shadow.pop(end, false);
+    let mut unwinding = Unwinding {
+        head: shadow.head,
+        key: shadow.key,
+        process: shadow.process,
+        limit,
+        end,
+    };
+    // SAFETY: the callback has the signature that the helper calls, and gets what it expects.
+    unsafe {
+        bpf_loop(
+            MAX_FRAMES,
+            unwind_one as *mut c_void,
+            (&raw mut unwinding).cast(),
+            0,
+        );
     }
+}
+
+/// Ends the innermost open call, as unwound; 1 when it is not to be ended.
+unsafe extern "C" fn unwind_one(_: u32, context: *mut c_void) -> i64 {
+    // SAFETY: `unwind` passes its own.
+    let unwinding = unsafe { &*context.cast::<Unwinding>() };
+    let shadow = Shadow {
+        head: unwinding.head,
+        key: unwinding.key,
+        process: unwinding.process,
+    };
+    let Some(top) = shadow.top() else { return 1 };
+    // SAFETY: `top` is a live map element.
+    if unsafe { (*top).offset } < unwinding.limit {
+        return 1;
+    }
+    shadow.pop(unwinding.end, false);
+    0
 }

@@ -14,8 +14,9 @@ use crate::{
 };
 
 /// Tries to raise a maximum before giving up. A try only fails when another call raised it
-/// between two instructions, so eight in a row don't happen; the verifier wants an end.
-const RAISE_TRIES: u32 = 8;
+/// between two instructions, so three in a row don't happen; the verifier wants an end, and each
+/// try is a branch more in the loop that unwinds.
+const RAISE_TRIES: u32 = 3;
 
 /// Adds one to a counter of `goinstr_common::counter`.
 #[inline(always)]

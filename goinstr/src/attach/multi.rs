@@ -16,9 +16,9 @@ use std::{
 };
 
 use aya_obj::{
-    Object,
+    Function, Object,
     generated::{
-        bpf_attach_type::BPF_TRACE_UPROBE_MULTI, bpf_attr, bpf_cmd, bpf_insn,
+        bpf_attach_type::BPF_TRACE_UPROBE_MULTI, bpf_attr, bpf_cmd,
         bpf_prog_type::BPF_PROG_TYPE_KPROBE,
     },
 };
@@ -46,8 +46,7 @@ impl Drop for Links {
 /// thread, so that most of a Go program would go unseen; they check the pid later than the file,
 /// while the mended ones refuse a negative pid first.
 pub(super) fn supported(kernel: &Kernel) -> Result<bool, AttachError> {
-    let object = relocated(kernel)?;
-    let program = load(&object, "goexit")?;
+    let program = Programs::of(kernel)?.load("goexit")?;
     let made = link(&program, c"/", &[0], &[0], -1);
     let by_process = made
         .as_ref()
@@ -67,7 +66,7 @@ pub(super) fn arm(
     exe: &Path,
     scope: Scope,
 ) -> Result<Links, AttachError> {
-    let object = relocated(kernel)?;
+    let programs = Programs::of(kernel)?;
     let path = CString::new(exe.as_os_str().as_bytes()).map_err(|error| AttachError::Gone {
         exe: exe.to_owned(),
         source: error.into(),
@@ -78,7 +77,7 @@ pub(super) fn arm(
     };
     let mut links = Links(Vec::new());
     for group in &sites.groups {
-        let program = load(&object, group.program)?;
+        let program = programs.load(group.program)?;
         let link =
             link(&program, &path, &group.offsets, &group.cookies, pid).map_err(|source| {
                 match source.raw_os_error() {
@@ -102,58 +101,75 @@ pub(super) fn arm(
     Ok(links)
 }
 
-/// The object once more, with the maps that aya made in its instructions.
-fn relocated(kernel: &Kernel) -> Result<Object, AttachError> {
-    let error = |reason: String| AttachError::Program {
-        program: "object".to_owned(),
-        reason,
-    };
-    let mut object = Object::parse(OBJECT).map_err(|e| error(e.to_string()))?;
-    let sections: HashSet<usize> = object
-        .functions
-        .keys()
-        .map(|&(section, _)| section)
-        .collect();
-    let maps = std::mem::take(&mut object.maps);
-    let with_fds = kernel
-        .map_fds()
-        .filter_map(|(name, fd)| Some((name, fd.as_raw_fd(), maps.get(name)?)));
-    object
-        .relocate_maps(with_fds, &sections)
-        .map_err(|e| error(e.to_string()))?;
-    object
-        .relocate_calls(&sections)
-        .map_err(|e| error(e.to_string()))?;
-    Ok(object)
+/// The program's code as this kind of link needs it.
+struct Programs {
+    /// With the maps that aya made in its instructions.
+    object: Object,
+    /// The types of its functions: without them the kernel takes no callback of `bpf_loop`.
+    types: OwnedFd,
 }
 
-/// Loads one program for links of this kind.
-fn load(object: &Object, name: &'static str) -> Result<OwnedFd, AttachError> {
-    let error = |reason: String| AttachError::Program {
-        program: name.to_owned(),
-        reason,
-    };
-    let program = object
-        .programs
-        .get(name)
-        .ok_or_else(|| error("not in the object".to_owned()))?;
-    let function = object
-        .functions
-        .get(&program.function_key())
-        .ok_or_else(|| error("has no code in the object".to_owned()))?;
-    match load_instructions(&function.instructions, &program.license, name, &mut []) {
-        Ok(program) => Ok(program),
-        Err(source) => match source.raw_os_error() {
-            Some(libc::EPERM) => Err(AttachError::NotPermitted {
+impl Programs {
+    /// Takes the object apart once more.
+    fn of(kernel: &Kernel) -> Result<Self, AttachError> {
+        let error = |reason: String| refused("object", reason);
+        let mut object = Object::parse(OBJECT).map_err(|e| error(e.to_string()))?;
+        let features = aya::features();
+        let no_btf = || {
+            error(
+                "this kernel takes no BTF (CONFIG_DEBUG_INFO_BTF is not needed, Linux 5.17 is)"
+                    .to_owned(),
+            )
+        };
+        let btf = object
+            .fixup_and_sanitize_btf(features.btf().ok_or_else(no_btf)?)
+            .map_err(|e| error(e.to_string()))?
+            .ok_or_else(|| error("it has no BTF".to_owned()))?;
+        let types = load_btf(&btf.to_bytes()).map_err(|source| match source.raw_os_error() {
+            Some(libc::EPERM) => AttachError::NotPermitted {
+                what: "to load BTF",
+            },
+            _ => error(format!("its BTF: {source}")),
+        })?;
+        let sections: HashSet<usize> = object
+            .functions
+            .keys()
+            .map(|&(section, _)| section)
+            .collect();
+        let maps = std::mem::take(&mut object.maps);
+        let with_fds = kernel
+            .map_fds()
+            .filter_map(|(name, fd)| Some((name, fd.as_raw_fd(), maps.get(name)?)));
+        object
+            .relocate_maps(with_fds, &sections)
+            .map_err(|e| error(e.to_string()))?;
+        object
+            .relocate_calls(&sections)
+            .map_err(|e| error(e.to_string()))?;
+        object.sanitize_functions(features);
+        Ok(Self { object, types })
+    }
+
+    /// Loads one program for links of this kind.
+    fn load(&self, name: &'static str) -> Result<OwnedFd, AttachError> {
+        let missing = || refused(name, "not in the object".to_owned());
+        let program = self.object.programs.get(name).ok_or_else(missing)?;
+        let function = self
+            .object
+            .functions
+            .get(&program.function_key())
+            .ok_or_else(missing)?;
+        let load =
+            |log: &mut [u8]| load_program(name, function, &program.license, &self.types, log);
+        load(&mut []).map_err(|source| match source.raw_os_error() {
+            Some(libc::EPERM) => AttachError::NotPermitted {
                 what: "to load a BPF program",
-            }),
-            Some(libc::ENOSYS) => Err(AttachError::NoBpf),
+            },
+            Some(libc::ENOSYS) => AttachError::NoBpf,
             _ => {
                 let mut log = vec![0; VERIFIER_LOG];
                 // Again, for the verifier's words.
-                let again =
-                    load_instructions(&function.instructions, &program.license, name, &mut log);
-                drop(again);
+                drop(load(&mut log));
                 let words = CStr::from_bytes_until_nul(&log)
                     .unwrap_or_default()
                     .to_string_lossy();
@@ -161,38 +177,65 @@ fn load(object: &Object, name: &'static str) -> Result<OwnedFd, AttachError> {
                 let last = words
                     .lines()
                     .rev()
-                    .find(|line| !line.starts_with("processed "))
-                    .unwrap_or_default();
-                Err(error(format!("{source} ({last})")))
+                    .find(|line| !line.starts_with("processed "));
+                refused(name, format!("{source} ({})", last.unwrap_or_default()))
             }
-        },
+        })
     }
 }
 
-fn load_instructions(
-    code: &[bpf_insn],
-    license: &CStr,
+fn refused(program: &str, reason: String) -> AttachError {
+    AttachError::Program {
+        program: program.to_owned(),
+        reason,
+    }
+}
+
+fn load_btf(btf: &[u8]) -> io::Result<OwnedFd> {
+    // SAFETY: all fields of the union are integers, for which zero is a value.
+    let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: the variant that BPF_BTF_LOAD reads; it was zeroed as a whole.
+    let fields = unsafe { &mut attr.__bindgen_anon_7 };
+    fields.btf = btf.as_ptr() as u64;
+    fields.btf_size = length(btf);
+    bpf(bpf_cmd::BPF_BTF_LOAD, &attr)
+}
+
+fn load_program(
     name: &str,
+    function: &Function,
+    license: &CStr,
+    types: &OwnedFd,
     log: &mut [u8],
 ) -> io::Result<OwnedFd> {
+    let functions = function.func_info.func_info_bytes();
     // SAFETY: all fields of the union are integers, for which zero is a value.
     let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
     // SAFETY: the variant that BPF_PROG_LOAD reads; it was zeroed as a whole.
     let fields = unsafe { &mut attr.__bindgen_anon_3 };
     fields.prog_type = BPF_PROG_TYPE_KPROBE as u32;
     fields.expected_attach_type = BPF_TRACE_UPROBE_MULTI as u32;
-    fields.insns = code.as_ptr() as u64;
-    fields.insn_cnt = u32::try_from(code.len()).unwrap_or(u32::MAX);
+    fields.insns = function.instructions.as_ptr() as u64;
+    fields.insn_cnt = length(&function.instructions);
     fields.license = license.as_ptr() as u64;
+    fields.prog_btf_fd = types.as_raw_fd().cast_unsigned();
+    fields.func_info = functions.as_ptr() as u64;
+    fields.func_info_cnt = u32::try_from(function.func_info.len()).unwrap_or(u32::MAX);
+    fields.func_info_rec_size = u32::try_from(function.func_info_rec_size).unwrap_or(u32::MAX);
     for (to, from) in fields.prog_name.iter_mut().zip(name.bytes().take(15)) {
         *to = from.cast_signed();
     }
     if !log.is_empty() {
         fields.log_level = 1;
         fields.log_buf = log.as_mut_ptr() as u64;
-        fields.log_size = u32::try_from(log.len()).unwrap_or(u32::MAX);
+        fields.log_size = length(log);
     }
     bpf(bpf_cmd::BPF_PROG_LOAD, &attr)
+}
+
+/// A slice's length, as system calls take it. Far below the bound for all that is passed here.
+fn length<T>(slice: &[T]) -> u32 {
+    u32::try_from(slice.len()).unwrap_or(u32::MAX)
 }
 
 /// Makes a link. `pid` 0: for all processes.
@@ -214,7 +257,7 @@ fn link(
         multi.path = path.as_ptr() as u64;
         multi.offsets = offsets.as_ptr() as u64;
         multi.cookies = cookies.as_ptr() as u64;
-        multi.cnt = u32::try_from(offsets.len()).unwrap_or(u32::MAX);
+        multi.cnt = length(offsets);
         multi.pid = pid.cast_unsigned();
     }
     bpf(bpf_cmd::BPF_LINK_CREATE, &attr)
