@@ -13,7 +13,8 @@ use std::{
     process::Command,
 };
 
-const TARGET: &str = "bpfel-unknown-none";
+/// The target that the kernel program is compiled for.
+pub const TARGET: &str = "bpfel-unknown-none";
 const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
 /// Links the bitcode of rustc 1.95 to 1.97 (LLVM 21 to 23).
 const BPF_LINKER: &str = "0.13.0";
@@ -35,27 +36,54 @@ pub fn set_up(apt: Option<&Apt>) -> Result<()> {
     Ok(())
 }
 
-/// The rustc that compiles the kernel program, as a command to ask it things.
-struct KernelRust(Vec<String>);
+/// The rustc that compiles the kernel program.
+pub enum KernelRust {
+    /// This one, with a prebuilt core.
+    Prebuilt(String),
+    /// rustup's nightly, which builds core from rust-src.
+    Nightly,
+}
 
 impl KernelRust {
     /// The major version of its LLVM; bpf-linker's must not be older.
     fn llvm(&self) -> Result<u32> {
-        command::output(self.command().arg("-vV"))
-            .as_deref()
-            .and_then(|version| {
-                version
-                    .lines()
-                    .find_map(|line| line.strip_prefix("LLVM version: "))
-            })
+        let version = command::output(self.rustc().arg("-vV")).unwrap_or_default();
+        version
+            .lines()
+            .find_map(|line| line.strip_prefix("LLVM version: "))
             .and_then(|llvm| llvm.split('.').next()?.parse().ok())
-            .with_context(|| format!("{} doesn't say which LLVM it has", self.0.join(" ")))
+            .with_context(|| format!("{:?} doesn't say which LLVM it has", self.rustc()))
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.0[0]);
+    /// Whether it is there, with what BPF needs.
+    fn serves(&self) -> bool {
+        match self {
+            Self::Prebuilt(_) => {
+                command::output(
+                    self.rustc()
+                        .args(["--print", "target-libdir", "--target", TARGET]),
+                )
+                .is_some_and(|directory| has_core(Path::new(&directory)))
+            }
+            Self::Nightly => command::output(self.rustc().args(["--print", "sysroot"]))
+                .is_some_and(|sysroot| {
+                    Path::new(&sysroot)
+                        .join("lib/rustlib/src/rust/library/core/src/lib.rs")
+                        .is_file()
+                }),
+        }
+    }
+
+    fn rustc(&self) -> Command {
+        let mut command = match self {
+            Self::Prebuilt(rustc) => Command::new(rustc),
+            Self::Nightly => {
+                let mut rustup = Command::new("rustup");
+                rustup.args(["run", "nightly", "rustc"]);
+                rustup
+            }
+        };
         command
-            .args(&self.0[1..])
             .env_remove("RUSTUP_TOOLCHAIN")
             // Only what is there counts; installing is said before it is done.
             .env("RUSTUP_AUTO_INSTALL", "0");
@@ -63,30 +91,12 @@ impl KernelRust {
     }
 }
 
-fn rust() -> Option<KernelRust> {
+/// The one that goinstr/build.rs takes.
+pub fn rust() -> Option<KernelRust> {
     let named = env::var("GOINSTR_BPF_RUSTC").unwrap_or_else(|_| DISTRIBUTION_RUSTC.to_owned());
-    let prebuilt = KernelRust(vec![named]);
-    let directory =
-        command::output(
-            prebuilt
-                .command()
-                .args(["--print", "target-libdir", "--target", TARGET]),
-        );
-    if directory.is_some_and(|directory| has_core(Path::new(&directory))) {
-        return Some(prebuilt);
-    }
-    let nightly = KernelRust(
-        ["rustup", "run", "nightly", "rustc"]
-            .map(str::to_owned)
-            .to_vec(),
-    );
-    let sysroot = PathBuf::from(command::output(
-        nightly.command().args(["--print", "sysroot"]),
-    )?);
-    sysroot
-        .join("lib/rustlib/src/rust/library/core/src/lib.rs")
-        .is_file()
-        .then_some(nightly)
+    [KernelRust::Prebuilt(named), KernelRust::Nightly]
+        .into_iter()
+        .find(KernelRust::serves)
 }
 
 fn has_core(directory: &Path) -> bool {

@@ -8,6 +8,7 @@ mod command;
 mod demo;
 mod go;
 mod kernel_toolchain;
+mod lint_kernel;
 mod packages;
 mod runner;
 mod setup;
@@ -40,6 +41,8 @@ enum Task {
     Toolchains,
     /// Build for arm64 and run the tests that need no kernel under emulation
     CheckArm64,
+    /// Check format and lints of the kernel program
+    LintKernel,
     /// Run a test binary, as root where it has to be (cargo calls this)
     #[command(hide = true)]
     Run {
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Toolchains => toolchains::run(),
         Task::CheckArm64 => arm64::run(),
+        Task::LintKernel => lint_kernel::run(),
         Task::Run { command } => return runner::run(&command),
     };
     match done {
