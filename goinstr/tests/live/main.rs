@@ -1,0 +1,91 @@
+//! The proof that counts are exact: the real `goinstr`, as root, on real Go programs that know
+//! their own calls. One file for each group of behaviours.
+//!
+//! Where nothing can be measured (not root, no BPF, no Go) every test is ignored and the reason is
+//! printed once. `GOINSTR_SEEDS` widens the tests of random programs: see `random`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod foreign;
+mod goroutine;
+mod lifetime;
+mod open;
+mod panic;
+mod stack;
+mod versions;
+
+use std::{process::ExitCode, time::Duration};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use support::{kernel, toolchain};
+
+/// Tests at once: each keeps a target, its load and goinstr busy.
+const PARALLEL: usize = 2;
+
+/// A test: the behaviour it proves, and the proof.
+pub struct Test {
+    name: String,
+    run: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
+}
+
+/// Names a test.
+pub fn test(
+    name: impl Into<String>,
+    run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> Test {
+    Test {
+        name: name.into(),
+        run: Box::new(run),
+    }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(PARALLEL);
+    let obstacle = kernel::obstacle().or_else(|| {
+        toolchain::usual()
+            .is_none()
+            .then(|| "no Go toolchain".to_owned())
+    });
+    if let Some(obstacle) = &obstacle {
+        eprintln!("live tests are ignored: {obstacle}");
+    }
+    let groups = [
+        stack::tests(),
+        panic::tests(),
+        goroutine::tests(),
+        foreign::tests(),
+        open::tests(),
+        lifetime::tests(),
+        versions::tests(),
+    ];
+    let trials = groups.into_iter().flatten().map(|test| {
+        Trial::test(test.name, move || {
+            (test.run)().map_err(|error| Failed::from(format!("{error:#}")))
+        })
+        .with_ignored_flag(obstacle.is_some())
+    });
+    let programs = kernel::programs();
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if obstacle.is_none() && !arguments.list && !settles_at(programs) {
+        eprintln!(
+            "BPF programs before the tests: {programs:?}, after: {:?}",
+            kernel::programs()
+        );
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+/// Whether the kernel is back to as many BPF programs; it frees them a little after their end.
+fn settles_at(programs: Option<usize>) -> bool {
+    (0..100).any(|_| {
+        let settled = kernel::programs() <= programs;
+        if !settled {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        settled
+    })
+}

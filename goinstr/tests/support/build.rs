@@ -1,0 +1,141 @@
+//! Building a Go target: one executable for each source, toolchain and set of flags, once a run.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::toolchain::{self, Toolchain};
+
+/// What is to be built, and how.
+#[derive(Clone, Debug)]
+pub struct Build {
+    source: PathBuf,
+    toolchain: Option<Toolchain>,
+    flags: Vec<&'static str>,
+    cgo: bool,
+}
+
+impl Build {
+    /// A target of `testdata/targets`, optimised, by the usual toolchain.
+    pub fn of(target: &str) -> Self {
+        Self::in_folder(targets().join(target))
+    }
+
+    /// The main package in a folder.
+    pub fn in_folder(source: PathBuf) -> Self {
+        Self {
+            source,
+            toolchain: toolchain::usual().cloned(),
+            flags: Vec::new(),
+            cgo: false,
+        }
+    }
+
+    /// By this toolchain.
+    pub fn with(mut self, toolchain: &Toolchain) -> Self {
+        self.toolchain = Some(toolchain.clone());
+        self
+    }
+
+    /// Neither optimised nor inlined, as for a debugger.
+    pub fn unoptimised(self) -> Self {
+        self.flag("-gcflags=all=-N -l")
+    }
+
+    /// Without symbol table and DWARF.
+    pub fn stripped(self) -> Self {
+        self.flag("-ldflags=-s -w")
+    }
+
+    /// Position-independent.
+    pub fn pie(self) -> Self {
+        self.flag("-buildmode=pie")
+    }
+
+    /// With cgo, which needs a C compiler.
+    pub fn cgo(mut self) -> Self {
+        self.cgo = true;
+        self
+    }
+
+    fn flag(mut self, flag: &'static str) -> Self {
+        self.flags.push(flag);
+        self
+    }
+
+    /// The executable.
+    pub fn executable(&self) -> Result<PathBuf> {
+        type Built = Arc<OnceLock<Result<PathBuf, String>>>;
+        static BUILT: OnceLock<Mutex<HashMap<String, Built>>> = OnceLock::new();
+        let name = self.name()?;
+        let slot = Arc::clone(
+            BUILT
+                .get_or_init(Mutex::default)
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(name.clone())
+                .or_default(),
+        );
+        slot.get_or_init(|| self.run(&name).map_err(|error| format!("{error:#}")))
+            .clone()
+            .map_err(|error| anyhow!(error))
+    }
+
+    fn name(&self) -> Result<String> {
+        let toolchain = self.toolchain.as_ref().context("no Go toolchain found")?;
+        let source = self.source.file_name().context("a folder without a name")?;
+        let mut name = format!("{}-{}", source.to_string_lossy(), toolchain.version);
+        for flag in &self.flags {
+            name.extend(
+                flag.chars()
+                    .filter(|c| c.is_ascii_alphanumeric() || *c == '-'),
+            );
+        }
+        Ok(name)
+    }
+
+    fn run(&self, name: &str) -> Result<PathBuf> {
+        let toolchain = self.toolchain.as_ref().context("no Go toolchain found")?;
+        let executable = scratch().join(name);
+        let output = Command::new(&toolchain.go)
+            .arg("build")
+            .args(["-buildvcs=false", "-o"])
+            .arg(&executable)
+            .args(&self.flags)
+            .arg(".")
+            .current_dir(&self.source)
+            .env("CGO_ENABLED", if self.cgo { "1" } else { "0" })
+            .env("GOTOOLCHAIN", "local")
+            .env("GOPROXY", "off")
+            .env("GOWORK", "off")
+            .env("GOFLAGS", "")
+            // Wherever PATH's go comes from, the toolchain chosen uses its own root.
+            .env_remove("GOROOT")
+            .output()
+            .with_context(|| format!("can't run {}", toolchain.go.display()))?;
+        if !output.status.success() {
+            bail!(
+                "go {} can't build {}:\n{}",
+                toolchain.version,
+                self.source.display(),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(executable)
+    }
+}
+
+/// `testdata/targets`.
+pub fn targets() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets")
+}
+
+/// Where tests put what they build.
+pub fn scratch() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}

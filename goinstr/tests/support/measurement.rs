@@ -1,0 +1,106 @@
+//! The real `goinstr attach` at work on a process.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{lines::Lines, report::Report};
+
+/// How long goinstr may take to attach, or to end.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A `goinstr attach` whose probes are in place.
+pub struct Measurement {
+    child: Child,
+    lines: Lines,
+    errors: Lines,
+}
+
+impl Measurement {
+    /// Attaches to a process, never shedding a function, and waits for the session line.
+    pub fn start(pid: u32, args: &[&str]) -> Result<Self> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+            .args(["attach", "--output", "json", "--no-guard", "--pid"])
+            .arg(pid.to_string())
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("can't run goinstr")?;
+        let lines = Lines::of("goinstr", child.stdout.take().context("no stdout")?);
+        let errors = Lines::of(
+            "goinstr's stderr",
+            child.stderr.take().context("no stderr")?,
+        );
+        let mut measurement = Self {
+            child,
+            lines,
+            errors,
+        };
+        let session = measurement
+            .lines
+            .wait_for("the session line", PATIENCE, |line| {
+                line.starts_with('{') && line.contains(r#""type":"session""#)
+            });
+        if let Err(error) = session {
+            let _ = measurement.child.kill();
+            let _ = measurement.errors.wait_for_end(PATIENCE);
+            bail!("{error:#}; stderr: {}", measurement.errors.tail());
+        }
+        Ok(measurement)
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("a pid that is none")?, signal).context("can't signal goinstr")
+    }
+
+    /// Ends it as Ctrl-C does and returns its report.
+    pub fn interrupt(self) -> Result<Report> {
+        self.signal(Signal::INT)?;
+        self.finish()
+    }
+
+    /// Waits for its own end and returns its report.
+    pub fn finish(mut self) -> Result<Report> {
+        self.lines.wait_for_end(PATIENCE)?;
+        let status = self.wait()?;
+        self.errors.wait_for_end(PATIENCE)?;
+        if status.code() != Some(0) {
+            bail!("goinstr ended with {status}: {}", self.errors.tail());
+        }
+        Report::parse(&self.lines.seen).with_context(|| format!("stderr: {}", self.errors.tail()))
+    }
+
+    /// Kills it where it stands.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.wait().map(drop)
+    }
+
+    fn wait(&mut self) -> Result<std::process::ExitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                bail!("waited {PATIENCE:?} in vain for goinstr to exit");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Measurement {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

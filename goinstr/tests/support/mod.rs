@@ -1,0 +1,12 @@
+//! What the live tests stand on: Go toolchains, targets, the real `goinstr`, its report, the books.
+
+pub mod build;
+pub mod case;
+pub mod kernel;
+pub mod lines;
+pub mod measurement;
+pub mod process;
+pub mod report;
+pub mod text;
+pub mod toolchain;
+pub mod truth;
