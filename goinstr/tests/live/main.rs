@@ -12,6 +12,7 @@ mod goroutine;
 mod lifetime;
 mod open;
 mod panic;
+mod random;
 mod stack;
 mod versions;
 
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         open::tests(),
         lifetime::tests(),
         versions::tests(),
+        random::tests(),
     ];
     let trials = groups.into_iter().flatten().map(|test| {
         Trial::test(test.name, move || {

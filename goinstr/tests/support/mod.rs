@@ -2,6 +2,8 @@
 
 pub mod build;
 pub mod case;
+pub mod dice;
+pub mod generate;
 pub mod kernel;
 pub mod lines;
 pub mod measurement;
