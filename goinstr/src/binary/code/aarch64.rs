@@ -30,13 +30,12 @@ const LENGTH: u64 = 4;
 pub(super) struct Aarch64;
 
 impl InstructionSet for Aarch64 {
-    /// The assembler puts constants it can't load otherwise between instructions, behind a jump.
-    /// Words that a literal load before them names are data; zero words are padding if nothing but
-    /// zero words or named data follows.
+    /// The assembler puts constants it can't load otherwise between instructions, behind a jump:
+    /// words that a literal load before them names are data. Zero words, the padding, are an
+    /// instruction (`udf`).
     fn walk(code: &Code<'_>) -> Result<Vec<Step>, u64> {
-        let mut steps = Vec::with_capacity(code.bytes.len() / LENGTH as usize);
+        let mut steps: Vec<Step> = Vec::with_capacity(code.bytes.len() / LENGTH as usize);
         let mut literals = BTreeSet::new();
-        let mut zeros_from = None;
         let mut before = None;
         let mut at = code.start;
         for word in words(code.bytes) {
@@ -47,16 +46,6 @@ impl InstructionSet for Aarch64 {
                 if steps.last().is_some_and(|step| falls_through(step, at)) {
                     return Err(at);
                 }
-                zeros_from = None;
-            } else if word == 0 {
-                zeros_from.get_or_insert(at);
-                steps.push(Step {
-                    at,
-                    end,
-                    flow: Flow::Trap,
-                });
-            } else if let Some(zero) = zeros_from {
-                return Err(zero);
             } else {
                 let opcode = decode(word).ok_or(at)?;
                 note_literal(&opcode, at, &mut literals);

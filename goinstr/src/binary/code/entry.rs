@@ -4,7 +4,7 @@
 //! stack and the function starts again from its first byte, so that a probe there would count the
 //! call twice. Otherwise at the first byte.
 
-use super::isa::{Code, Flow, InstructionSet, StackCheck, Step};
+use super::isa::{Code, Flow, InstructionSet, Refusal, StackCheck, Step};
 use super::{EntrySite, Unmeasurable, refused};
 use crate::binary::Vaddr;
 
@@ -78,6 +78,11 @@ fn probeable<I: InstructionSet>(
             return Err(refused(steps[wanted].at, why));
         }
         chosen += 1;
+    }
+    if steps[chosen].flow == Flow::Return {
+        // Two probes on one instruction run in an order that isn't ours to choose.
+        let why = I::refusal(code.of(&steps[wanted])).unwrap_or(Refusal::Return);
+        return Err(refused(steps[wanted].at, why));
     }
     Ok(chosen)
 }

@@ -69,7 +69,7 @@ pub(super) struct StackCheck {
     pub failed: u64,
 }
 
-/// Why the kernel refuses to put a uprobe on an instruction.
+/// Why an instruction can't carry the uprobe of a call's begin or end. All but the last are the kernel's reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// amd64: it carries a LOCK prefix.
@@ -82,6 +82,8 @@ pub enum Refusal {
     Exclusive,
     /// arm64: it loads from an address relative to itself, and would load elsewhere out of line.
     Literal,
+    /// Both: it is the function's return as well, and nothing lies between a call's begin and its end.
+    Return,
 }
 
 impl fmt::Display for Refusal {
@@ -92,6 +94,7 @@ impl fmt::Display for Refusal {
             Self::Opcode => "the kernel doesn't execute it out of line",
             Self::Exclusive => "it is an exclusive load or store",
             Self::Literal => "it loads relative to its own address",
+            Self::Return => "the function does nothing but return",
         })
     }
 }

@@ -33,7 +33,7 @@ pub struct EntrySite {
 /// Every place that a call of one function passes once at its beginning, and once at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallSites {
-    /// Where it begins.
+    /// Where it begins. Never one of `exits`.
     pub entry: EntrySite,
     /// Address of each return instruction, ascending. Empty: the function never returns
     /// (it loops for ever, exits or panics), its calls end unwound or stay in flight.
@@ -51,7 +51,7 @@ pub enum Unmeasurable {
     NotGo,
     /// The instruction to probe carries a LOCK prefix, which the kernel refuses to probe.
     LockPrefix { at: Vaddr },
-    /// The kernel refuses to probe the instruction, for another reason than a LOCK prefix.
+    /// The instruction at `at` can't be probed, for another reason than a LOCK prefix.
     Unprobeable { at: Vaddr, why: Refusal },
     /// Assembly that may use the g register for something else (it writes it, or calls code that
     /// may), so that the goroutine is unknown at its return.

@@ -176,16 +176,24 @@ fn amd64_switch_through_a_table_stays_in_the_function() {
 
 #[test]
 fn amd64_lock_prefix_moves_the_entry_or_refuses() {
-    // lock or [rax], ebx; ret
-    assert_eq!(
-        amd64(&[0xf0, 0x09, 0x18, 0xc3]),
-        Ok(sites(3, false, false, &[3]))
-    );
-    // Nothing after it in the function.
-    assert_eq!(
-        amd64(&[0xf0, 0x09, 0x18]),
-        Err(Unmeasurable::LockPrefix { at: at(0) })
-    );
+    // lock xadd [rax], ecx; mov eax, ecx; ret
+    let code = [0xf0, 0x0f, 0xc1, 0x08, 0x89, 0xc8, 0xc3];
+    assert_eq!(amd64(&code), Ok(sites(4, false, false, &[6])));
+    // lock or [rax], ebx; ret: what follows is the return
+    let refused = Err(Unmeasurable::LockPrefix { at: at(0) });
+    assert_eq!(amd64(&[0xf0, 0x09, 0x18, 0xc3]), refused);
+    // Nothing follows.
+    assert_eq!(amd64(&[0xf0, 0x09, 0x18]), refused);
+}
+
+#[test]
+fn a_function_that_only_returns_has_no_duration() {
+    let empty = Err(Unmeasurable::Unprobeable {
+        at: at(0),
+        why: Refusal::Return,
+    });
+    assert_eq!(amd64(&[0xc3, 0xcc]), empty);
+    assert_eq!(arm64(&[RET, 0]), empty);
 }
 
 #[test]
@@ -347,11 +355,8 @@ fn arm64_literals_are_data_and_other_words_must_decode() {
         arm64(&[NOP, 0x0200_0018, RET]),
         Err(Unmeasurable::Undecodable { at: at(4) })
     );
-    // Zero words are padding at the end only.
-    assert_eq!(
-        arm64(&[NOP, 0, RET]),
-        Err(Unmeasurable::Undecodable { at: at(4) })
-    );
+    // A zero word is an instruction that traps, at the end or not.
+    assert_eq!(arm64(&[NOP, 0, RET]), Ok(sites(0, false, false, &[8])));
     // Control may not fall into data.
     assert_eq!(
         arm64(&[0x5800_0040, NOP, DATA, DATA]),
@@ -365,8 +370,11 @@ fn arm64_literals_are_data_and_other_words_must_decode() {
 
 #[test]
 fn arm64_exclusive_load_is_not_probed() {
-    // ldaxr x1, [x0]; ret
-    assert_eq!(arm64(&[0xc85f_fc01, RET]), Ok(sites(4, false, false, &[4])));
+    // ldaxr x1, [x0]; nop; ret
+    assert_eq!(
+        arm64(&[0xc85f_fc01, NOP, RET]),
+        Ok(sites(4, false, false, &[8]))
+    );
     // ldar x0, [x0] is no exclusive load
     assert_eq!(arm64(&[0xc8df_fc00, RET]), Ok(sites(0, false, false, &[4])));
 }
