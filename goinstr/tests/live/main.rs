@@ -10,7 +10,9 @@ mod support;
 mod foreign;
 mod goroutine;
 mod lifetime;
+mod nesting;
 mod open;
+mod oracle;
 mod panic;
 mod random;
 mod stack;
@@ -60,6 +62,8 @@ fn main() -> ExitCode {
         foreign::tests(),
         open::tests(),
         lifetime::tests(),
+        nesting::tests(),
+        oracle::tests(),
         versions::tests(),
         random::tests(),
     ];

@@ -60,7 +60,7 @@ fn recursion() -> Result<()> {
     );
     let recursions = truth.functions["main.outer"].calls;
     ensure!(
-        down.calls >= 100 * recursions && lost >= 9_000 * recursions,
+        down.calls >= 100 * recursions && lost >= 5_000 * recursions,
         "of 10,001 levels {} were followed",
         down.calls / recursions
     );

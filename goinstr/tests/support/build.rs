@@ -18,6 +18,8 @@ pub struct Build {
     toolchain: Option<Toolchain>,
     flags: Vec<&'static str>,
     cgo: bool,
+    /// `go build -overlay`: a JSON file.
+    overlay: Option<PathBuf>,
 }
 
 impl Build {
@@ -33,6 +35,7 @@ impl Build {
             toolchain: toolchain::usual().cloned(),
             flags: Vec::new(),
             cgo: false,
+            overlay: None,
         }
     }
 
@@ -63,6 +66,19 @@ impl Build {
         self
     }
 
+    /// With some files replaced, as this JSON file says; there is one such file for a source.
+    pub fn overlay(mut self, overlay: PathBuf) -> Self {
+        self.overlay = Some(overlay);
+        self
+    }
+
+    /// Runs the command that a folder of the source holds, in the source's folder.
+    pub fn run_command(&self, command: &str, argument: &Path) -> Result<()> {
+        let mut go = self.go()?;
+        go.args(["run", command]).arg(argument);
+        succeed(&mut go)
+    }
+
     fn flag(mut self, flag: &'static str) -> Self {
         self.flags.push(flag);
         self
@@ -90,6 +106,9 @@ impl Build {
         let toolchain = self.toolchain.as_ref().context("no Go toolchain found")?;
         let source = self.source.file_name().context("a folder without a name")?;
         let mut name = format!("{}-{}", source.to_string_lossy(), toolchain.version);
+        if self.overlay.is_some() {
+            name.push_str("-overlay");
+        }
         for flag in &self.flags {
             name.extend(
                 flag.chars()
@@ -100,34 +119,43 @@ impl Build {
     }
 
     fn run(&self, name: &str) -> Result<PathBuf> {
-        let toolchain = self.toolchain.as_ref().context("no Go toolchain found")?;
         let executable = scratch().join(name);
-        let output = Command::new(&toolchain.go)
-            .arg("build")
-            .args(["-buildvcs=false", "-o"])
+        let mut go = self.go()?;
+        go.args(["build", "-buildvcs=false", "-o"])
             .arg(&executable)
-            .args(&self.flags)
-            .arg(".")
-            .current_dir(&self.source)
+            .args(&self.flags);
+        if let Some(overlay) = &self.overlay {
+            go.arg("-overlay").arg(overlay);
+        }
+        succeed(go.arg("."))?;
+        Ok(executable)
+    }
+
+    /// The `go` command in the source's folder, kept from the network and from the user's settings.
+    fn go(&self) -> Result<Command> {
+        let toolchain = self.toolchain.as_ref().context("no Go toolchain found")?;
+        let mut go = Command::new(&toolchain.go);
+        go.current_dir(&self.source)
             .env("CGO_ENABLED", if self.cgo { "1" } else { "0" })
             .env("GOTOOLCHAIN", "local")
             .env("GOPROXY", "off")
             .env("GOWORK", "off")
             .env("GOFLAGS", "")
             // Wherever PATH's go comes from, the toolchain chosen uses its own root.
-            .env_remove("GOROOT")
-            .output()
-            .with_context(|| format!("can't run {}", toolchain.go.display()))?;
-        if !output.status.success() {
-            bail!(
-                "go {} can't build {}:\n{}",
-                toolchain.version,
-                self.source.display(),
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
-        Ok(executable)
+            .env_remove("GOROOT");
+        Ok(go)
     }
+}
+
+fn succeed(go: &mut Command) -> Result<()> {
+    let output = go.output().with_context(|| format!("can't run {go:?}"))?;
+    if !output.status.success() {
+        bail!(
+            "{go:?} failed:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
 }
 
 /// `testdata/targets`.
