@@ -38,7 +38,7 @@ impl InstructionSet for Aarch64 {
         let mut literals = BTreeSet::new();
         let mut before = None;
         let mut at = code.start;
-        for word in words(code.bytes) {
+        for (index, word) in words(code.bytes).enumerate() {
             let Some(word) = word else { return Err(at) };
             let end = at.wrapping_add(LENGTH);
             if literals.contains(&at) {
@@ -46,8 +46,7 @@ impl InstructionSet for Aarch64 {
                 if steps.last().is_some_and(|step| falls_through(step, at)) {
                     return Err(at);
                 }
-            } else {
-                let opcode = decode(word).ok_or(at)?;
+            } else if let Some(opcode) = decode(word) {
                 note_literal(&opcode, at, &mut literals);
                 steps.push(Step {
                     at,
@@ -55,6 +54,10 @@ impl InstructionSet for Aarch64 {
                     flow: flow(&opcode, at, before.as_ref()),
                 });
                 before = Some(opcode);
+            } else if is_forgotten_pool(code, &steps, at, index) {
+                return Ok(steps);
+            } else {
+                return Err(at);
             }
             at = end;
         }
@@ -86,6 +89,27 @@ impl InstructionSet for Aarch64 {
     fn emulated(instruction: &[u8]) -> bool {
         opcode_of(instruction).is_some_and(|opcode| uprobe::emulated(&opcode))
     }
+}
+
+/// Whether the function's code ends before `at`, the word number `index`, and constants follow.
+///
+/// Assemblers before Go 1.22 also wrote constants that no instruction loads any more, behind the
+/// last instruction. They are taken for that only if control can't get there: not from the
+/// instruction before, by no branch, and, as no return stands among them, for no purpose.
+fn is_forgotten_pool(code: &Code<'_>, steps: &[Step], at: u64, index: usize) -> bool {
+    let reached = steps.iter().any(|step| match step.flow {
+        Flow::Branch(to) | Flow::Jump(to) => code.contains(to) && to >= at,
+        _ => false,
+    });
+    let entered = steps
+        .last()
+        .is_none_or(|step| falls_through(step, at) || matches!(step.flow, Flow::Call(_)));
+    let mut rest = words(code.bytes).skip(index);
+    let returns = rest.any(|word| {
+        word.and_then(decode)
+            .is_some_and(|opcode| flow(&opcode, at, None) == Flow::Return)
+    });
+    !reached && !entered && !returns
 }
 
 fn falls_through(step: &Step, into: u64) -> bool {

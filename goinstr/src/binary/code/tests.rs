@@ -355,6 +355,15 @@ fn arm64_literals_are_data_and_other_words_must_decode() {
         arm64(&[NOP, 0x0200_0018, RET]),
         Err(Unmeasurable::Undecodable { at: at(4) })
     );
+    // Constants that nothing loads may stand behind the last instruction.
+    let left = arm64(&[NOP, RET, 0x0011_4c00, 0]);
+    assert_eq!(left, Ok(sites(0, false, false, &[4])));
+    let falls_in = arm64(&[RET, NOP, 0x0200_0018]);
+    assert_eq!(falls_in, Err(Unmeasurable::Undecodable { at: at(8) }));
+    let jumped_to = arm64(&[0xb500_0060, NOP, RET, 0x0200_0018]);
+    assert_eq!(jumped_to, Err(Unmeasurable::Undecodable { at: at(12) }));
+    let returns_again = arm64(&[NOP, RET, 0x0200_0018, RET]);
+    assert_eq!(returns_again, Err(Unmeasurable::Undecodable { at: at(8) }));
     // A zero word is an instruction that traps, at the end or not.
     assert_eq!(arm64(&[NOP, 0, RET]), Ok(sites(0, false, false, &[8])));
     // Control may not fall into data.
