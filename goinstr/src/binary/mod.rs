@@ -1,10 +1,37 @@
 //! What the target's file says: ELF, build info, pclntab, moduledata, decoded code.
+//!
+//! [`GoBinary`] is the whole; the files below it are one format each.
 
 mod address;
 mod arch;
+mod build_info;
 pub mod code;
+mod dwarf;
+mod elf;
+mod error;
+mod field;
+mod function;
+mod go_binary;
+mod inline;
 mod layout;
+mod line;
+mod moduledata;
+pub mod names;
+mod pclntab;
+mod pcvalue;
+mod relocation;
+mod sites;
+mod sources;
+mod symtab;
+mod version;
 
 pub use address::{FileOffset, Vaddr};
 pub use arch::Arch;
+pub use build_info::{BuildInfo, Module};
+pub use error::BinaryError;
+pub use function::Function;
+pub use go_binary::GoBinary;
 pub use layout::{LayoutSource, RecoverySp, RuntimeLayout};
+pub use line::Location;
+pub use moduledata::PclntabSource;
+pub use sources::SymbolSources;

@@ -1,0 +1,103 @@
+//! Inlining: which functions' code went into which others.
+//!
+//! In: pclntab and the inline trees that its funcdata points to. Out: [`InlineIndex`]. Format:
+//! `runtime.inlinedCall` of each Go version (`src/runtime/symtabinl.go`): 20 bytes up to Go 1.19,
+//! 16 since.
+
+use std::collections::HashMap;
+
+use super::elf::Elf;
+use super::error::Fault;
+use super::field::u32_at;
+use super::pclntab::{Format, Pclntab, Record};
+
+/// The pcdata table whose values are indices into the function's inline tree; −1 is its own code.
+pub(super) const PCDATA_INDEX: u32 = 2;
+
+const FUNCDATA_TREE: u8 = 3;
+
+/// Nodes of one function's tree: the largest seen, in generated code, has some ten thousand.
+const NODE_LIMIT: u64 = 1 << 20;
+
+/// Callers by the name of what was inlined into them.
+#[derive(Debug, Default)]
+pub(super) struct InlineIndex {
+    /// Offset of the name in pclntab → indices of the functions, ascending, each once.
+    callers: HashMap<u32, Vec<u32>>,
+}
+
+impl InlineIndex {
+    /// Reads the trees of all functions. `records` are the functions in the order that
+    /// [`InlineIndex::callers`] shall number them by, `None` for those that pclntab doesn't have.
+    pub fn build<'a>(
+        elf: &Elf,
+        table: &Pclntab,
+        gofunc: Option<u64>,
+        records: impl Iterator<Item = Option<Record<'a>>>,
+    ) -> Result<Self, Fault> {
+        let shape = Shape::of(table.format());
+        let trees: Vec<(u32, u64, u64)> = records
+            .enumerate()
+            .filter_map(|(index, record)| {
+                let record = record?;
+                let address = gofunc
+                    .unwrap_or(0)
+                    .checked_add(record.funcdata(FUNCDATA_TREE)?)?;
+                let last = record.pcdata(PCDATA_INDEX).map(|run| run.value).max()?;
+                let nodes = u64::try_from(last).ok()? + 1;
+                (nodes <= NODE_LIMIT).then_some((index as u32, address, nodes * shape.size))
+            })
+            .collect();
+        // They stand together: one read serves all.
+        let Some(start) = trees.iter().map(|tree| tree.1).min() else {
+            return Ok(Self::default());
+        };
+        let end = trees
+            .iter()
+            .map(|tree| tree.1.saturating_add(tree.2))
+            .max()
+            .unwrap_or(start);
+        let bytes = elf.read_raw(start, (end - start).min(elf.room_at(start)))?;
+        let mut callers: HashMap<u32, Vec<u32>> = HashMap::new();
+        for (index, address, size) in trees {
+            let at = (address - start) as usize;
+            let tree = bytes.get(at..at + size as usize).unwrap_or_default();
+            for node in tree.chunks_exact(shape.size as usize) {
+                let Some(name) = u32_at(node, shape.name) else {
+                    continue;
+                };
+                let callers = callers.entry(name).or_default();
+                if callers.last() != Some(&index) {
+                    callers.push(index);
+                }
+            }
+        }
+        Ok(Self { callers })
+    }
+
+    /// The functions that hold a copy of the function whose name stands at this offset.
+    pub fn callers(&self, name: u32) -> &[u32] {
+        self.callers.get(&name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Offsets of the names of all functions that were inlined somewhere.
+    pub fn names(&self) -> impl Iterator<Item = u32> {
+        self.callers.keys().copied()
+    }
+}
+
+/// The layout of a node.
+struct Shape {
+    size: u64,
+    /// Offset of the name's offset.
+    name: usize,
+}
+
+impl Shape {
+    fn of(format: Format) -> Self {
+        match format {
+            Format::Go116 | Format::Go118 => Self { size: 20, name: 12 },
+            Format::Go120 => Self { size: 16, name: 4 },
+        }
+    }
+}
