@@ -12,21 +12,27 @@ impl GoBinary {
         }
         let undecodable = Unmeasurable::Undecodable { at: function.entry };
         let bytes = self.code(function).map_err(|_| undecodable)?;
-        let facts = FunctionFacts { assembly: function.is_assembly() };
+        let facts = FunctionFacts {
+            assembly: function.is_assembly(),
+        };
         code::call_sites(self.arch(), &bytes, function.entry, &facts)
     }
 
     /// Where `runtime.recovery` is entered once for each recovered panic, with the goroutine (`*g`)
     /// in the first argument register.
     pub fn recovery_entry(&self) -> Option<Vaddr> {
-        let function = self.named("runtime.recovery").find(|function| !function.is_wrapper())?;
+        let function = self
+            .named("runtime.recovery")
+            .find(|function| !function.is_wrapper())?;
         Some(self.call_sites(function).ok()?.entry.address)
     }
 
     /// The call of `runtime.goexit1` inside `runtime.Goexit`: passed once by each goroutine that
     /// ends itself, after its deferred functions.
     pub fn goexit_call(&self) -> Option<Vaddr> {
-        let from = self.named("runtime.Goexit").find(|function| !function.is_wrapper())?;
+        let from = self
+            .named("runtime.Goexit")
+            .find(|function| !function.is_wrapper())?;
         let bytes = self.code(from).ok()?;
         self.named("runtime.goexit1")
             .find_map(|to| code::find_call(self.arch(), &bytes, from.entry, to.entry))
