@@ -4,6 +4,7 @@
 //! code, inline trees and DWARF are looked at when they are asked for.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -318,6 +319,16 @@ impl GoBinary {
             .collect();
         names.sort_unstable();
         names
+    }
+
+    /// Every function that was inlined somewhere, by name, each with the functions that hold a
+    /// copy, in order of address. For looking up many: [`GoBinary::inlined_into`] searches.
+    pub fn inlined(&self) -> HashMap<&str, Vec<&Function>> {
+        let Some(index) = self.inline_index() else {
+            return HashMap::new();
+        };
+        let named = |offset: u32| Some((self.table.name(offset)?, self.callers(index, offset)));
+        index.names().filter_map(named).collect()
     }
 
     fn callers(&self, index: &InlineIndex, offset: u32) -> Vec<&Function> {
