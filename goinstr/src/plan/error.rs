@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::Skipped;
+use crate::binary::BinaryError;
 
 /// Why there is no plan. Each message is one line: what, on what, what to do next.
 #[derive(Debug, Error)]
@@ -25,6 +26,9 @@ pub enum PlanError {
         "no function of the binary's main module was found: say which functions, `goinstr list` with '*' shows all"
     )]
     NoDefault,
+    /// The binary doesn't say what a plan needs.
+    #[error(transparent)]
+    Binary(#[from] BinaryError),
     /// Functions were chosen, and none of them can be measured.
     #[error(
         "none of the {} chosen functions can be measured: {}",

@@ -2,16 +2,20 @@
 //!
 //! In: a [`GoBinary`](crate::binary::GoBinary) and the user's patterns. Out: a [`ProbePlan`].
 
+mod build;
 mod choice;
 mod error;
 mod nearest;
-mod package;
+mod obstacle;
 mod pattern;
 mod probe_plan;
+mod survey;
 
+pub use build::plan;
 pub use choice::choose;
 pub use error::PlanError;
 pub use nearest::nearest;
-pub use package::package;
+pub use obstacle::Obstacle;
 pub use pattern::{Pattern, PatternError, without_type_arguments};
 pub use probe_plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
+pub use survey::{Sites, Surveyed, survey};

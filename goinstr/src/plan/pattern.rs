@@ -12,6 +12,8 @@ use std::borrow::Cow;
 use regex::Regex;
 use thiserror::Error;
 
+use crate::binary::names;
+
 /// What one word of the command line chooses.
 #[derive(Clone, Debug)]
 pub struct Pattern {
@@ -115,23 +117,27 @@ impl Pattern {
         }
     }
 
-    /// The forms in which users have seen a name: as the linker writes it, as `pprof` and stack
-    /// traces print it (type arguments as `[...]`: `funcNameForPrint` in Go's
-    /// src/runtime/symtab.go), and with the dots of its import path not escaped.
+    /// The forms in which users have seen a name: as the linker writes it, with its type arguments
+    /// as `[...]`, as `pprof` and stack traces print it (the same but for generic methods of
+    /// generic types), and with the dots of its import path not escaped.
     fn forms<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'n, str>> {
         let generic = name.contains('[') && (self.is_regex() || self.text.contains("[...]"));
         let escaped = name.contains('%') && !self.text.contains('%');
         let plain = Cow::Borrowed(name);
-        let printed = generic.then(|| Cow::Owned(without_type_arguments(name)));
+        let short = generic.then(|| Cow::Owned(without_type_arguments(name)));
+        let printed = generic.then(|| names::printed(name));
         let dotted = escaped.then(|| {
-            let dotted = unescaped(name);
-            Cow::Owned(if generic {
-                without_type_arguments(&dotted)
+            let dotted = names::import_path(name);
+            if generic {
+                Cow::Owned(without_type_arguments(&dotted))
             } else {
                 dotted
-            })
+            }
         });
-        std::iter::once(plain).chain(printed).chain(dotted)
+        std::iter::once(plain)
+            .chain(short)
+            .chain(printed)
+            .chain(dotted)
     }
 }
 
@@ -185,29 +191,6 @@ pub fn without_type_arguments(name: &str) -> String {
     }
     // Brackets that never close are no type arguments.
     if depth > 0 { name.to_owned() } else { short }
-}
-
-/// The name with `%xx` decoded, by which the linker writes a dot in an import path's last part.
-fn unescaped(name: &str) -> String {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = tail
-            .get(..2)
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (first, code) {
-            (b'%', Some(code)) => {
-                bytes.push(code);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The last line of a regex error says what is wrong; the others draw where.

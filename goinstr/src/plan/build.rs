@@ -1,0 +1,56 @@
+//! The survey → the plan.
+
+use super::obstacle::Obstacle;
+use super::survey::{Sites, site, survey};
+use super::{Location, Pattern, PlanError, PlannedFunction, ProbePlan, Skipped, UnwindSites};
+use crate::binary::{GoBinary, Vaddr};
+
+/// What is to be measured of `binary` where `patterns` choose.
+///
+/// # Errors
+/// Those of [`choose`](super::choose), [`PlanError::NothingMeasurable`] when no chosen function can
+/// be measured, [`PlanError::Binary`] where the offsets of the runtime's structures are not known.
+pub fn plan(binary: &GoBinary, patterns: &[Pattern]) -> Result<ProbePlan, PlanError> {
+    let mut functions = Vec::new();
+    let mut skipped = Vec::new();
+    for surveyed in survey(binary, patterns)? {
+        let location = surveyed.location(binary).map(|at| Location {
+            file: at.file.to_owned(),
+            line: at.line,
+        });
+        match surveyed.verdict {
+            Ok(Sites {
+                entry,
+                reenters,
+                exits,
+            }) => functions.push(PlannedFunction {
+                name: surveyed.name.to_owned(),
+                location,
+                entry,
+                reenters,
+                exits,
+                inlined_into: surveyed.inlined_into,
+            }),
+            // Its calls are all seen, in its body.
+            Err(Obstacle::AbiWrapper { .. }) => {}
+            Err(obstacle) => skipped.push(Skipped {
+                function: surveyed.name.to_owned(),
+                reason: obstacle.reason(),
+                detail: obstacle.detail(),
+            }),
+        }
+    }
+    if functions.is_empty() {
+        return Err(PlanError::NothingMeasurable { skipped });
+    }
+    let at = |address: Option<Vaddr>| site(binary, address?).ok();
+    Ok(ProbePlan {
+        functions,
+        skipped,
+        unwind: UnwindSites {
+            recovery: at(binary.recovery_entry()),
+            goexit: at(binary.goexit_call()),
+        },
+        layout: binary.runtime_layout()?,
+    })
+}
