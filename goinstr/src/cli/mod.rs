@@ -1,5 +1,46 @@
-//! (to come)
-/// Runs the command line.
-pub fn run() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: what was typed → what is meant → a call of the stages, and its exit code.
+//!
+//! Errors are told here, one line each on stderr: what failed, on what, what to do next.
+
+mod args;
+mod attach;
+mod config;
+mod failure;
+mod inspect;
+mod list;
+mod logging;
+mod output;
+mod pager;
+mod subject;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use failure::Failure;
+
+/// Runs the command line and tells how it went.
+#[must_use]
+pub fn run() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return Failure::from(error).report(),
+    };
+    logging::start(args.global.verbose, args.global.color);
+    let result = match args.command {
+        Command::Attach(typed) => {
+            config::Attach::new(typed, args.global.color).and_then(|attach| attach::run(&attach))
+        }
+        Command::List(typed) => {
+            config::List::new(typed, args.global.color).and_then(|list| list::run(&list))
+        }
+        Command::Inspect(typed) => {
+            config::Inspect::new(typed).and_then(|inspect| inspect::run(&inspect))
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
 }

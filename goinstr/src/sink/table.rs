@@ -142,7 +142,7 @@ impl<W: Write> TableSink<W> {
         let shown = rows.get(..limit.min(rows.len())).unwrap_or_default();
         // One column less than there are: a full line would wrap on some terminals.
         let columns = size.columns.saturating_sub(1).max(1);
-        let heading = format!("{}, {} so far", self.heading, duration(report.elapsed_ns));
+        let heading = format!("{}  {}", duration(report.elapsed_ns), self.heading);
         let mut lines = vec![self.style(start_within(&heading, columns).into_owned(), DIM)];
         lines.extend(self.table(
             report,
@@ -222,7 +222,8 @@ impl<W: Write> Sink for TableSink<W> {
     fn interval(&mut self, _number: u64, report: &Report) -> io::Result<()> {
         match self.size() {
             Some(size) => self.live(report, size),
-            None => Ok(()),
+            // Nothing to say; but whether anyone is still there shows.
+            None => self.out.flush(),
         }
     }
 
@@ -386,14 +387,22 @@ mod tests {
 
     #[test]
     fn nothing_of_the_target_steers_the_terminal() {
-        for text in [
-            written(PLAIN),
-            written(TableOptions {
-                color: false,
-                ..PLAIN
+        assert!(!written(PLAIN).contains('\x1b'));
+        let live = TableOptions {
+            color: true,
+            live: Some(|| {
+                Some(Size {
+                    columns: 200,
+                    rows: 24,
+                })
             }),
-        ] {
-            assert!(!text.contains('\x1b'), "{text}");
-        }
+            ..PLAIN
+        };
+        let text = written(live);
+        assert!(text.contains("main.evil"), "{text}");
+        assert!(
+            !text.contains("\x1b[2J") && !text.contains('\u{202e}'),
+            "{text}"
+        );
     }
 }

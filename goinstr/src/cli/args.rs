@@ -1,0 +1,178 @@
+//! What can be typed. Validated in [`super::config`], never used beyond it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+const PATTERN_HELP: &str = "Which functions: names as pprof prints them, globs ('main.*'), \
+/REGEX/, !PATTERN to take away; none: those of the binary's main module";
+
+/// Longer times are typing errors, and sums of them could overflow.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Measures the functions of a running, unmodified Go program
+#[derive(Debug, Parser)]
+#[command(name = "goinstr", version, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags of every subcommand.
+#[derive(Debug, clap::Args)]
+pub(super) struct Global {
+    /// Say more on stderr; twice for the kernel program's own log
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "WHEN")]
+    pub color: Color,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Measures the durations of the chosen functions: a live table, and the final one at the end
+    Attach(Attach),
+    /// Shows the functions of a binary or process and whether they can be measured
+    List(List),
+    /// Shows what a binary is: Go version, module, build settings, linking, symbol sources
+    Inspect(Inspect),
+}
+
+/// Exactly one of these.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Which {
+    /// The process with this pid
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// The only process of this name: its comm or its executable's base name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Every present and future process that runs this file
+    #[arg(long, value_name = "PATH")]
+    pub exe: Option<PathBuf>,
+}
+
+/// The same where a path may be given instead.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub(super) struct MaybeWhich {
+    /// The executable of the process with this pid
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// The executable of the only process of this name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// This file
+    #[arg(long, value_name = "PATH")]
+    pub exe: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Output {
+    /// For people or for scripts (one JSON object a line)
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+    /// Write there instead of to stdout
+    #[arg(long, value_name = "PATH")]
+    pub output_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Attach {
+    #[command(flatten)]
+    pub which: Which,
+    #[arg(value_name = "PATTERN", help = PATTERN_HELP)]
+    pub patterns: Vec<String>,
+    #[command(flatten)]
+    pub output: Output,
+    /// End after this time (10s, 1m30s); else on Ctrl-C or when the target exits
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub duration: Option<Duration>,
+    /// Refresh the table at this interval [default: 1s]; with JSON, also report at each
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub interval: Option<Duration>,
+    /// Also report each single call that took at least this long
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub slower_than: Option<Duration>,
+    /// Sort the table by this, largest first
+    #[arg(long, value_enum, default_value_t)]
+    pub sort: SortBy,
+    /// Show at most so many functions in the table (0: all)
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+    /// Never leave out a function while measuring, however much it costs
+    // There is nothing yet that would: scripts that need every call may say so all the same.
+    #[arg(long, hide = true)]
+    pub no_guard: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum SortBy {
+    #[default]
+    Total,
+    Calls,
+    P50,
+    P99,
+    Max,
+    #[value(name = "self")]
+    SelfTime,
+}
+
+/// `10s`, `1m30s`, `250ms`.
+fn time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 10s, 1m30s or 250ms"))?;
+    if time > LONGEST {
+        return Err("more than a year: leave the flag out to measure until Ctrl-C".to_owned());
+    }
+    Ok(time)
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "goinstr list [OPTIONS] <BINARY|--pid PID|--name NAME|--exe PATH> [PATTERN]..."
+)]
+pub(super) struct List {
+    #[command(flatten)]
+    pub which: MaybeWhich,
+    /// The binary, if none of the flags says which; then patterns
+    #[arg(value_name = "BINARY|PATTERN", long_help = format!("The binary, if none of the flags says which; then patterns.\n{PATTERN_HELP}"))]
+    pub words: Vec<String>,
+    /// Only functions that can't be measured, with the reason
+    #[arg(long)]
+    pub unmeasurable: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "goinstr inspect [OPTIONS] <BINARY|--pid PID|--name NAME|--exe PATH>")]
+pub(super) struct Inspect {
+    #[command(flatten)]
+    pub which: MaybeWhich,
+    /// The binary, if none of the flags says which
+    pub binary: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
+}

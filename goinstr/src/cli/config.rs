@@ -1,0 +1,168 @@
+//! What is meant: what was typed, checked once and in types that can't be wrong.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use super::args::{self, Args, SortBy};
+use super::failure::Failure;
+use super::output::Output;
+use crate::plan::Pattern;
+use crate::sink::Sort;
+use crate::target::{Pid, Selection};
+
+/// Faster than this nobody reads, and each refresh copies the kernel's maps.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Which binary is to be read.
+#[derive(Clone, Debug)]
+pub(super) enum Subject {
+    /// The file at this path.
+    File(PathBuf),
+    /// The executable of this process, or file.
+    Selected(Selection),
+}
+
+/// `goinstr attach`.
+#[derive(Debug)]
+pub(super) struct Attach {
+    pub selection: Selection,
+    pub patterns: Vec<Pattern>,
+    pub output: Output,
+    pub duration: Option<Duration>,
+    pub interval: Duration,
+    /// Whether the interval was asked for: only then are scripts told of each.
+    pub intervals: bool,
+    pub slower_than: Option<Duration>,
+    pub sort: Sort,
+    pub limit: Option<usize>,
+}
+
+/// `goinstr list`.
+#[derive(Debug)]
+pub(super) struct List {
+    pub subject: Subject,
+    pub patterns: Vec<Pattern>,
+    pub unmeasurable: bool,
+    pub output: Output,
+}
+
+/// `goinstr inspect`.
+#[derive(Debug)]
+pub(super) struct Inspect {
+    pub subject: Subject,
+    pub output: Output,
+}
+
+impl Attach {
+    pub fn new(typed: args::Attach, color: args::Color) -> Result<Self, Failure> {
+        let which = typed.which;
+        let selection = selection(which.pid, which.name, which.exe).ok_or_else(|| {
+            usage(
+                "attach",
+                ErrorKind::MissingRequiredArgument,
+                "which process? give --pid, --name or --exe",
+            )
+        })?;
+        let wrong = |message: &str| Err(usage("attach", ErrorKind::ValueValidation, message));
+        if typed.duration == Some(Duration::ZERO) {
+            return wrong("--duration 0s measures nothing: leave it out to measure until Ctrl-C");
+        }
+        if typed
+            .interval
+            .is_some_and(|interval| interval < SHORTEST_INTERVAL)
+        {
+            return wrong("--interval must be at least 50ms");
+        }
+        Ok(Self {
+            selection,
+            patterns: patterns("attach", typed.patterns.into_iter())?,
+            output: Output::new(typed.output, color),
+            duration: typed.duration,
+            interval: typed.interval.unwrap_or(DEFAULT_INTERVAL),
+            intervals: typed.interval.is_some(),
+            slower_than: typed.slower_than,
+            sort: match typed.sort {
+                SortBy::Total => Sort::Total,
+                SortBy::Calls => Sort::Calls,
+                SortBy::P50 => Sort::P50,
+                SortBy::P99 => Sort::P99,
+                SortBy::Max => Sort::Max,
+                SortBy::SelfTime => Sort::SelfTime,
+            },
+            limit: (typed.limit > 0).then_some(typed.limit),
+        })
+    }
+}
+
+impl List {
+    pub fn new(typed: args::List, color: args::Color) -> Result<Self, Failure> {
+        let mut words = typed.words.into_iter();
+        let subject = match selection(typed.which.pid, typed.which.name, typed.which.exe) {
+            Some(selection) => Subject::Selected(selection),
+            None => Subject::File(
+                words
+                    .next()
+                    .map(PathBuf::from)
+                    .ok_or_else(|| no_subject("list"))?,
+            ),
+        };
+        Ok(Self {
+            subject,
+            patterns: patterns("list", words)?,
+            unmeasurable: typed.unmeasurable,
+            output: Output::new(typed.output, color),
+        })
+    }
+}
+
+impl Inspect {
+    pub fn new(typed: args::Inspect) -> Result<Self, Failure> {
+        let selected = selection(typed.which.pid, typed.which.name, typed.which.exe);
+        let subject = match (selected, typed.binary) {
+            (Some(selection), None) => Subject::Selected(selection),
+            (None, Some(path)) => Subject::File(path),
+            (None, None) => return Err(no_subject("inspect")),
+            (Some(_), Some(_)) => {
+                let message = "a binary and a process are given: give one of them";
+                return Err(usage("inspect", ErrorKind::ArgumentConflict, message));
+            }
+        };
+        Ok(Self {
+            subject,
+            output: Output::new(typed.output, args::Color::Never),
+        })
+    }
+}
+
+/// The selection that the three flags mean; clap has seen to it that there is at most one.
+fn selection(pid: Option<u32>, name: Option<String>, exe: Option<PathBuf>) -> Option<Selection> {
+    let pid = pid.map(|pid| Selection::Pid(Pid(pid)));
+    pid.or(name.map(Selection::Name))
+        .or(exe.map(Selection::Exe))
+}
+
+fn patterns(command: &str, words: impl Iterator<Item = String>) -> Result<Vec<Pattern>, Failure> {
+    let parsed: Result<_, _> = words.map(|word| Pattern::parse(&word)).collect();
+    parsed.map_err(|error| usage(command, ErrorKind::ValueValidation, &error.to_string()))
+}
+
+fn no_subject(command: &str) -> Failure {
+    let message = "which binary? give its path, or a process by --pid, --name or --exe";
+    usage(command, ErrorKind::MissingRequiredArgument, message)
+}
+
+/// A wrong command line, told as clap tells its own.
+fn usage(command: &str, kind: ErrorKind, message: &str) -> Failure {
+    let mut root = Args::command();
+    // Without building, a subcommand doesn't know its full name for the usage line.
+    root.build();
+    let error = match root.find_subcommand_mut(command) {
+        Some(command) => command.error(kind, message),
+        None => root.error(kind, message),
+    };
+    Failure::from(error)
+}

@@ -1,0 +1,107 @@
+//! Where data goes and how it is to look there.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::args::{self, Color, Format};
+use super::failure::Failure;
+
+/// What `--output`, `--output-file` and `--color` mean together.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    pub format: Format,
+    file: Option<PathBuf>,
+    color: Color,
+}
+
+impl Output {
+    pub fn new(typed: args::Output, color: Color) -> Self {
+        Self {
+            format: typed.output,
+            file: typed.output_file,
+            color,
+        }
+    }
+
+    /// Opens what is to be written to. Done before anything else is, so that a path that
+    /// can't be written costs nothing.
+    pub fn open(&self) -> Result<Destination, Failure> {
+        match &self.file {
+            None => Ok(Destination::Stdout(io::stdout())),
+            Some(path) => {
+                let file = File::create(path).map_err(|error| {
+                    Failure::failed(format_args!(
+                        "can't create the output file {}: {error}; give a path that can be written",
+                        path.display()
+                    ))
+                })?;
+                Ok(Destination::File(file))
+            }
+        }
+    }
+
+    /// What to call it in an error.
+    pub fn name(&self) -> String {
+        self.file
+            .as_ref()
+            .map_or_else(|| "stdout".to_owned(), |path| path.display().to_string())
+    }
+
+    /// Whether people see it as it is written.
+    pub fn is_terminal(&self) -> bool {
+        self.file.is_none() && io::stdout().is_terminal()
+    }
+
+    /// Whether to use colours (<https://no-color.org>).
+    pub fn color(&self) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                self.is_terminal() && !refused && !dumb
+            }
+        }
+    }
+}
+
+/// An opened destination.
+#[derive(Debug)]
+pub(super) enum Destination {
+    Stdout(io::Stdout),
+    File(File),
+}
+
+impl Write for Destination {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => {
+                stdout.flush()?;
+                reader_is_there(stdout)
+            }
+            Self::File(file) => file.flush(),
+        }
+    }
+}
+
+/// An error if stdout is a pipe whose reader has gone. A measurement writes nothing for long
+/// times, and must not go on for nobody.
+fn reader_is_there(stdout: &io::Stdout) -> io::Result<()> {
+    let mut poll = [PollFd::new(stdout, PollFlags::empty())];
+    rustix::event::poll(&mut poll, Some(&Timespec::default()))?;
+    if poll.iter().any(|fd| fd.revents().contains(PollFlags::ERR)) {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,466 @@
+//! The command line as users and their scripts meet it: exit codes, errors, `list`, `inspect`.
+//! Nothing here needs root. What needs a Go toolchain says so when there is none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use assert_cmd::assert::Assert;
+use serde_json::Value;
+
+fn goinstr(args: &[&str]) -> Assert {
+    assert_cmd::Command::new(env!("CARGO_BIN_EXE_goinstr"))
+        .args(args)
+        .assert()
+}
+
+fn stdout(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stdout.clone()).expect("UTF-8")
+}
+
+fn stderr(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stderr.clone()).expect("UTF-8")
+}
+
+/// Asserts the exit code, an empty stdout, and one line on stderr that holds all of `words`.
+fn fails(args: &[&str], code: i32, words: &[&str]) {
+    let assert = goinstr(args).code(code);
+    let error = stderr(&assert);
+    assert_eq!(stdout(&assert), "", "{args:?}");
+    assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
+    assert!(error.starts_with("goinstr: "), "{args:?}: {error}");
+    for word in words {
+        assert!(error.contains(word), "{args:?}: {word:?} is not in {error}");
+    }
+}
+
+/// Asserts that the command line is refused as such.
+fn is_wrong(args: &[&str], words: &[&str]) {
+    let assert = goinstr(args).code(2);
+    let error = stderr(&assert);
+    assert_eq!(stdout(&assert), "", "{args:?}");
+    for word in words {
+        assert!(error.contains(word), "{args:?}: {word:?} is not in {error}");
+    }
+}
+
+/// The lines of a run that succeeds with `--output json`.
+fn json(args: &[&str]) -> Vec<Value> {
+    let text = stdout(&goinstr(args).success());
+    let parsed = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    parsed.collect()
+}
+
+/// The Go program testdata/targets/names, built once, or `None` (and why, on stderr) without Go.
+fn names() -> Option<PathBuf> {
+    static BUILT: OnceLock<Option<tempfile::TempDir>> = OnceLock::new();
+    let dir = BUILT.get_or_init(build);
+    if dir.is_none() {
+        eprintln!("SKIPPED: there is no go on PATH to build a target with");
+    }
+    dir.as_ref().map(|dir| dir.path().join("names"))
+}
+
+fn build() -> Option<tempfile::TempDir> {
+    let go = Command::new("go").arg("version").output();
+    go.ok().filter(|go| go.status.success())?;
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets");
+    let dir = tempfile::tempdir().expect("tempdir");
+    let built = Command::new("go")
+        .args(["build", "-o"])
+        .arg(dir.path().join("names"))
+        .arg(".")
+        .current_dir(sources.join("names"))
+        .env("CGO_ENABLED", "0")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", "-buildvcs=false")
+        .output()
+        .expect("go runs");
+    let told = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{told}");
+    Some(dir)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// A process that sleeps until it is dropped.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn start(program: &Path) -> Self {
+        Self(Command::new(program).arg("60").spawn().expect("spawn"))
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    is_wrong(&[], &["Usage"]);
+    is_wrong(&["dance"], &["dance"]);
+    is_wrong(&["attach"], &["--pid", "--name", "--exe"]);
+    let both = ["attach", "--pid", "1", "--name", "x"];
+    is_wrong(&both, &["cannot be used with"]);
+    is_wrong(&["attach", "--pid", "one"], &["one"]);
+    is_wrong(&["attach", "--pid", "1", "--duration", "10"], &["10s"]);
+    is_wrong(&["attach", "--pid", "1", "--duration", "0s"], &["Ctrl-C"]);
+    is_wrong(&["attach", "--pid", "1", "--interval", "1ms"], &["50ms"]);
+    is_wrong(
+        &["attach", "--pid", "1", "--sort", "name"],
+        &["total", "self"],
+    );
+    is_wrong(
+        &["attach", "--pid", "1", "--output", "xml"],
+        &["table", "json"],
+    );
+    is_wrong(&["attach", "--pid", "1", "/a(b/"], &["unclosed group"]);
+    is_wrong(&["attach", "--pid", "1", ""], &["empty"]);
+    is_wrong(&["list"], &["which binary"]);
+    is_wrong(&["inspect"], &["which binary"]);
+    is_wrong(
+        &["inspect", "--pid", "1", "/bin/true"],
+        &["give one of them"],
+    );
+}
+
+#[test]
+fn help_and_version_are_exit_code_0() {
+    for command in ["attach", "list", "inspect"] {
+        let assert = goinstr(&[command, "--help"]).success();
+        assert!(stdout(&assert).contains("Usage: goinstr"), "{command}");
+        assert_eq!(stderr(&assert), "", "{command}");
+    }
+    assert!(stdout(&goinstr(&["--help"]).success()).contains("attach"));
+    assert!(stdout(&goinstr(&["--version"]).success()).starts_with("goinstr 0."));
+}
+
+#[test]
+fn a_process_that_is_not_there() {
+    for command in ["attach", "list", "inspect"] {
+        // Above the largest pid_max.
+        let pid = [command, "--pid", "4194305"];
+        fails(&pid, 1, &["no process has pid 4194305", "--name"]);
+        let name = [command, "--name", "no-such-name-anywhere"];
+        fails(&name, 1, &["no-such-name-anywhere", "--pid"]);
+        let exe = [command, "--exe", "/no/such/file"];
+        fails(&exe, 1, &["/no/such/file", "No such file"]);
+    }
+}
+
+#[test]
+fn a_kernel_thread_is_no_target() {
+    let comm = std::fs::read_to_string("/proc/2/comm");
+    if !comm.is_ok_and(|comm| comm.trim() == "kthreadd") {
+        eprintln!("SKIPPED: process 2 is not kthreadd here (a pid namespace of our own)");
+        return;
+    }
+    fails(&["attach", "--pid", "2"], 1, &["kernel thread"]);
+}
+
+#[test]
+fn several_processes_of_a_name_are_listed() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let program = dir.path().join("goinstr-cli-twins");
+    std::fs::copy("/bin/sleep", &program).expect("copy");
+    let twins = [Sleeper::start(&program), Sleeper::start(&program)];
+    let pids = twins.each_ref().map(Sleeper::pid);
+    let args = ["attach", "--name", "goinstr-cli-twins"];
+    fails(&args, 1, &[&pids[0], &pids[1], "--pid"]);
+}
+
+#[test]
+fn what_is_no_go_program_is_refused() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).expect("write");
+        path
+    };
+    let script = file("script", b"#!/bin/sh\necho hello\n");
+    let empty = file("empty", b"");
+    let stub = file("stub", b"\x7fELF\x02\x01\x01");
+    for command in ["list", "inspect"] {
+        fails(&[command, "/bin/true"], 1, &["/bin/true", "Go"]);
+        fails(&[command, text(&script)], 1, &["script", "ELF"]);
+        fails(&[command, text(&empty)], 1, &["empty"]);
+        fails(&[command, text(&stub)], 1, &["stub"]);
+        fails(&[command, "/no/such/file"], 1, &["/no/such/file"]);
+    }
+}
+
+#[test]
+fn a_process_that_is_no_go_program_is_called_by_its_own_name() {
+    let sleeper = Sleeper::start(Path::new("/bin/sleep"));
+    let pid = sleeper.pid();
+    for command in ["attach", "list", "inspect"] {
+        fails(&[command, "--pid", &pid], 1, &[&pid, "sleep", "Go"]);
+        let error = stderr(&goinstr(&[command, "--pid", &pid]).code(1));
+        assert!(!error.contains("/proc/self/fd"), "{error}");
+    }
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_names_the_nearest() {
+    let Some(names) = names() else { return };
+    let names = text(&names);
+    fails(
+        &["list", names, "main.outre"],
+        1,
+        &["main.outre", "main.outer"],
+    );
+    fails(&["list", names, "(*Node).decode"], 1, &["(*Node).Decode"]);
+    let exception = ["list", names, "main.*", "!main.nothing*"];
+    fails(&exception, 1, &["main.nothing*"]);
+    fails(&["list", names, "main.*", "!*"], 1, &["take away"]);
+}
+
+/// Text symbols of `binary` by address, with names and sizes, as the Go toolchain reads them.
+fn nm(binary: &Path) -> BTreeMap<u64, (String, u64)> {
+    let nm = Command::new("go")
+        .args(["tool", "nm", "-size"])
+        .arg(binary)
+        .output();
+    let nm = nm.expect("go runs");
+    assert!(nm.status.success());
+    // "  4a1c20        112 T main.main"; names may hold blanks.
+    let symbol = |line: &str| {
+        let (address, rest) = line.trim_start().split_once(' ')?;
+        let (size, rest) = rest.trim_start().split_once(' ')?;
+        let (kind, name) = rest.trim_start().split_once(' ')?;
+        let address = u64::from_str_radix(address, 16).ok()?;
+        let size = size.parse().ok()?;
+        // Without a size they are marks, such as runtime.text, at another's address.
+        let code = matches!(kind, "T" | "t") && size > 0;
+        code.then(|| (address, (name.to_owned(), size)))
+    };
+    let text = String::from_utf8(nm.stdout).expect("UTF-8");
+    text.lines().filter_map(symbol).collect()
+}
+
+#[test]
+fn list_agrees_with_go_tool_nm() {
+    let Some(names) = names() else { return };
+    let truth = nm(&names);
+    let lines = json(&["list", "--output", "json", text(&names), "*"]);
+    let mut listed = BTreeSet::new();
+    for line in &lines {
+        assert_eq!(line["type"], "listed");
+        let name = line["function"].as_str().expect("function");
+        let measurable = line["measurable"].as_bool().expect("measurable");
+        assert_eq!(measurable, line.get("reason").is_none(), "{line}");
+        let Some(address) = line["address"].as_u64() else {
+            assert_eq!(line["reason"], "inlined", "{line}");
+            assert!(
+                line["inlined_into"].as_u64().is_some_and(|n| n > 0),
+                "{line}"
+            );
+            assert!(!truth.values().any(|(symbol, _)| symbol == name), "{line}");
+            continue;
+        };
+        assert!(
+            listed.last().is_none_or(|last| *last < address),
+            "order: {line}"
+        );
+        listed.insert(address);
+        if let Some((symbol, size)) = truth.get(&address) {
+            // nm tells the calling conventions apart, pclntab doesn't; nm has no middle dot.
+            assert_eq!(
+                name.replace('·', "."),
+                symbol.trim_end_matches(".abi0"),
+                "{line}"
+            );
+            // The table knows where the next function begins, nm where the padding does.
+            let listed = line["size"].as_u64().expect("size");
+            assert!(
+                listed >= *size && listed - size < 64,
+                "{line}: nm says {size}"
+            );
+        }
+    }
+    let missing: Vec<_> = truth
+        .iter()
+        .filter(|(at, _)| !listed.contains(at))
+        .collect();
+    assert!(truth.len() > 1000);
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn list_without_pattern_is_the_main_module() {
+    let Some(names) = names() else { return };
+    let lines = json(&["list", "--output", "json", text(&names)]);
+    let package = |line: &Value| line["package"].as_str().expect("package").to_owned();
+    let packages: BTreeSet<_> = lines.iter().map(package).collect();
+    let packages: Vec<_> = packages.iter().map(String::as_str).collect();
+    assert_eq!(packages, ["example.com/names/yaml.v3", "main"]);
+
+    let main = lines
+        .iter()
+        .find(|line| line["function"] == "main.main")
+        .expect("main.main");
+    let file = main["file"].as_str().expect("file");
+    assert!(file.ends_with("names/main.go"), "{file}");
+    let source = std::fs::read_to_string(file).expect("source");
+    let line = source
+        .lines()
+        .position(|line| line.starts_with("func main()"));
+    assert_eq!(main["line"], line.expect("func main") + 1);
+    assert_eq!(main["measurable"], true);
+}
+
+#[test]
+fn names_are_found_in_the_shapes_that_users_type() {
+    let Some(names) = names() else { return };
+    let listed = |pattern: &str| -> Vec<String> {
+        let lines = json(&["list", "--output", "json", text(&names), pattern]);
+        let name = |line: &Value| line["function"].as_str().expect("function").to_owned();
+        lines.iter().map(name).collect()
+    };
+    let only = |pattern: &str, name: &str| assert_eq!(listed(pattern), [name]);
+    let all = |pattern: &str, least: usize, good: &dyn Fn(&str) -> bool| {
+        let found = listed(pattern);
+        assert!(
+            found.len() >= least && found.iter().all(|name| good(name)),
+            "{found:?}"
+        );
+    };
+    only("main.outer", "main.outer");
+    let decode = "example.com/names/yaml%2ev3.(*Node).Decode";
+    only("example.com/names/yaml.v3.(*Node).Decode", decode);
+    only(decode, decode);
+    all("main.(*T[...]).Put", 1, &|name| name.ends_with("]).Put"));
+    all("main.(*T[...]).*", 3, &|name| name.starts_with("main.(*T["));
+    all(r"/^main\.outer\.func/", 1, &|name| {
+        name.starts_with("main.outer.func")
+    });
+    all("*Node*", 1, &|name| name.contains("Node"));
+}
+
+#[test]
+fn what_cannot_be_measured_is_listed_with_its_reason() {
+    let Some(binary) = names() else { return };
+    let all = json(&["list", "--output", "json", text(&binary), "*"]);
+    let not = json(&[
+        "list",
+        "--output",
+        "json",
+        "--unmeasurable",
+        text(&binary),
+        "*",
+    ]);
+    let unmeasurable = all.iter().filter(|line| line["measurable"] == false);
+    assert_eq!(not, unmeasurable.cloned().collect::<Vec<_>>());
+    assert!(!not.is_empty() && not.len() < all.len());
+    for line in &not {
+        assert!(
+            line["reason"].is_string() && line["detail"].is_string(),
+            "{line}"
+        );
+    }
+    // Assembly that ends in a jump to its body since Go 1.2, on every architecture.
+    let compare = not
+        .iter()
+        .find(|line| line["function"] == "internal/bytealg.Compare");
+    assert_eq!(compare.expect("listed")["reason"], "tail_call");
+}
+
+#[test]
+fn a_reader_that_closes_early_is_no_error() {
+    let Some(names) = names() else { return };
+    for format in ["table", "json"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+            .args(["list", "--output", format, text(&names), "*"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("spawn");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("wait");
+        assert_eq!(output.status.code(), Some(0), "{format}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{format}");
+    }
+}
+
+#[test]
+fn a_full_disk_and_a_path_that_cannot_be_written_are_errors() {
+    let Some(names) = names() else { return };
+    for format in ["table", "json"] {
+        for (path, why) in [
+            ("/dev/full", "disk is full"),
+            ("/no/such/dir/file", "No such file"),
+        ] {
+            let args = [
+                "list",
+                "--output",
+                format,
+                "--output-file",
+                path,
+                text(&names),
+                "*",
+            ];
+            fails(&args, 1, &[path, why]);
+        }
+    }
+}
+
+#[test]
+fn an_output_file_holds_what_stdout_would() {
+    let Some(names) = names() else { return };
+    let dir = tempfile::tempdir().expect("tempdir");
+    let file = dir.path().join("list");
+    let to_file = goinstr(&["list", "--output-file", text(&file), text(&names)]).success();
+    assert_eq!(stdout(&to_file), "");
+    let to_stdout = stdout(&goinstr(&["list", text(&names)]).success());
+    assert_eq!(std::fs::read_to_string(&file).expect("read"), to_stdout);
+    assert!(to_stdout.contains("main.outer"), "{to_stdout}");
+}
+
+#[test]
+fn inspect_agrees_with_go_version() {
+    let Some(names) = names() else { return };
+    let lines = json(&["inspect", "--output", "json", text(&names)]);
+    let [binary] = lines.as_slice() else {
+        panic!("{lines:?}");
+    };
+    let truth = Command::new("go")
+        .args(["version", "-m"])
+        .arg(&names)
+        .output();
+    let truth = String::from_utf8(truth.expect("go runs").stdout).expect("UTF-8");
+    let version = truth
+        .lines()
+        .next()
+        .and_then(|line| line.rsplit(": ").next());
+    let version = version.expect("version");
+    let setting = |line: &&str| line.trim_start().starts_with("build\t");
+    let settings = truth.lines().filter(setting).count();
+
+    assert_eq!(binary["type"], "binary");
+    assert_eq!(binary["go_version"], version);
+    assert_eq!(binary["module"], "example.com/names");
+    assert!(settings > 0);
+    assert_eq!(
+        binary["settings"].as_object().expect("settings").len(),
+        settings
+    );
+    assert_eq!(binary["facts"]["linking"], "static");
+    let table = stdout(&goinstr(&["inspect", text(&names)]).success());
+    assert!(
+        table.contains(version) && table.contains("example.com/names"),
+        "{table}"
+    );
+}
