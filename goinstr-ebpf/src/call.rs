@@ -131,11 +131,22 @@ pub fn leave(ctx: &ProbeContext) {
     }
 }
 
+/// The counter for a return on a stack without a shadow: from before recording, unless stacks have
+/// been refused a shadow.
+#[inline(always)]
+fn unknown_stack() -> u32 {
+    if stat::read(Lost::TableFull.index()) == 0 {
+        counter::ORPHAN_RETURNS
+    } else {
+        counter::LOST_RETURNS
+    }
+}
+
 /// Closes the call that returns; the counter for a return without an open call.
 #[inline(always)]
 fn close(place: &Place, process: u64, func: u32, end: u64) -> Option<u32> {
     let Some(shadow) = Shadow::find(&place.key, process) else {
-        return Some(counter::ORPHAN_RETURNS);
+        return Some(unknown_stack());
     };
     shadow.belong_to(place.goid, || end);
     let mut top = shadow.top();

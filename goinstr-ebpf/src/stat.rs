@@ -27,6 +27,15 @@ pub fn count(counter: u32) {
     }
 }
 
+/// A counter of `goinstr_common::counter`.
+#[inline(always)]
+pub fn read(counter: u32) -> u64 {
+    // SAFETY: an element of a map of u64, always valid.
+    maps::COUNTERS
+        .get_ptr(counter)
+        .map_or(0, |word| unsafe { ptr::read_volatile(word) })
+}
+
 /// Counts a lost call.
 #[inline(always)]
 pub fn count_lost(reason: Lost) {
