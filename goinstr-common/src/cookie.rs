@@ -7,6 +7,10 @@ pub const FUNC_MASK: u64 = 0xffff_ffff;
 /// hits of one frame are one call.
 pub const REENTERS: u64 = 1 << 32;
 
+/// The entry site's instruction is single-stepped and not emulated: the hit costs more, and more of
+/// it falls into the call. On entry sites only.
+pub const STEPPED: u64 = 1 << 33;
+
 /// The cookie of a site of function `func` with `flags` (of this module).
 #[must_use]
 pub const fn encode(func: u32, flags: u64) -> u64 {

@@ -27,7 +27,7 @@ pub struct CallRecord {
     pub goid: u64,
     /// When the call opened, ns of `CLOCK_MONOTONIC`.
     pub start_ns: u64,
-    /// How long it was open, in ns.
+    /// How long it was open, corrected for what the probes cost, in ns.
     pub duration_ns: u64,
     /// `duration_ns` without the durations of the traced calls directly inside it.
     pub self_ns: u64,
@@ -37,11 +37,13 @@ pub struct CallRecord {
     pub depth: u32,
     /// One of the `OUTCOME_` constants.
     pub outcome: u32,
-    /// Probe hits of the traced calls inside it.
-    pub inner_hits: u32,
     /// Process, as the initial pid namespace numbers it.
     pub tgid: u32,
     /// Thread that the call ended on.
     pub tid: u32,
+    /// Always 0.
+    pub pad: u32,
+    /// What the probes cost within it and was taken off its duration, in ns.
+    pub corrected_ns: u64,
 }
-wire!(CallRecord, size = 64, align = 8);
+wire!(CallRecord, size = 72, align = 8);

@@ -15,7 +15,7 @@ pub const CHUNK_FRAMES: u32 = 32;
 /// Chunks a goroutine may have.
 pub const MAX_CHUNKS: u32 = 63;
 /// Traced calls that can be open on one goroutine; the rest are lost as `stack_full`.
-/// Bounded so that a runaway recursion can't fill the kernel's memory: 64 KiB a goroutine.
+/// Bounded so that a runaway recursion can't fill the kernel's memory: 80 KiB a goroutine.
 pub const MAX_FRAMES: u32 = HEAD_FRAMES + CHUNK_FRAMES * MAX_CHUNKS;
 
 /// Which stack: a goroutine's, or a thread's system stack (`g0`, `gsignal`).
@@ -52,14 +52,16 @@ pub struct Frame {
     pub offset: u64,
     /// When the call opened, ns of `CLOCK_MONOTONIC`.
     pub start_ns: u64,
-    /// Sum of the durations of the finished traced calls directly inside, in ns.
+    /// Sum of the durations of the finished traced calls directly inside, corrected, in ns.
     pub child_ns: u64,
     /// The function's index in the plan.
     pub func: u32,
-    /// Probe hits of the finished traced calls inside.
-    pub inner_hits: u32,
+    /// 1 if the entry site is single-stepped, else 0.
+    pub stepped: u32,
+    /// What the probes of the finished traced calls inside cost, in ns.
+    pub inner_cost_ns: u64,
 }
-wire!(Frame, size = 32, align = 8);
+wire!(Frame, size = 40, align = 8);
 
 /// A goroutine's state and its outermost frames.
 #[repr(C)]
@@ -74,7 +76,7 @@ pub struct ShadowHead {
     /// The first `depth` of these are open.
     pub frames: [Frame; HEAD_FRAMES as usize],
 }
-wire!(ShadowHead, size = 528, align = 8);
+wire!(ShadowHead, size = 656, align = 8);
 
 /// The frames from `HEAD_FRAMES` on, `CHUNK_FRAMES` at a time.
 #[repr(C)]
@@ -83,4 +85,4 @@ pub struct ShadowChunk {
     /// Those below the head's `depth` are open.
     pub frames: [Frame; CHUNK_FRAMES as usize],
 }
-wire!(ShadowChunk, size = 1024, align = 8);
+wire!(ShadowChunk, size = 1280, align = 8);

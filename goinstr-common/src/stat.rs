@@ -16,7 +16,7 @@ pub struct FuncStat {
     pub returned: u64,
     /// Calls that ended without one.
     pub unwound: u64,
-    /// Sum of the durations of both, in ns.
+    /// Sum of the durations of both, corrected for what the probes cost, in ns.
     pub total_ns: u64,
     /// Sum of their exclusive times, in ns.
     pub self_ns: u64,
@@ -24,7 +24,7 @@ pub struct FuncStat {
     pub min_inverted: u64,
     /// The longest duration in ns.
     pub max_ns: u64,
-    /// Probe hits of traced calls inside this function's calls.
-    pub inner_hits: u64,
+    /// What the probes cost within this function's calls and was taken off their durations, in ns.
+    pub corrected_ns: u64,
 }
 wire!(FuncStat, size = 64, align = 8);

@@ -65,7 +65,7 @@ pub fn enter(ctx: &ProbeContext) {
     if recording {
         stat::count_entry(func);
     }
-    if let Err(lost) = place.and_then(|place| open(&place, process, func, recording)) {
+    if let Err(lost) = place.and_then(|place| open(&place, process, cookie, recording)) {
         if recording {
             stat::count_lost(lost);
         }
@@ -88,7 +88,7 @@ fn is_open(place: &Place, process: u64, func: u32) -> bool {
 }
 
 #[inline(always)]
-fn open(place: &Place, process: u64, func: u32, recording: bool) -> Result<(), Lost> {
+fn open(place: &Place, process: u64, cookie: u64, recording: bool) -> Result<(), Lost> {
     let shadow = if recording {
         Shadow::find_or_create(place, process)?
     } else {
@@ -106,7 +106,7 @@ fn open(place: &Place, process: u64, func: u32, recording: bool) -> Result<(), L
         unwind(&shadow, place.offset, now());
     }
     if recording {
-        shadow.push(place.offset, func, now)
+        shadow.push(place.offset, cookie, now)
     } else {
         Ok(())
     }

@@ -41,6 +41,16 @@ settings! {
     RING_CARRIES_ALL => ring_carries_all: u32 = 0;
     /// 1: calls at least `SLOWER_THAN_NS` long also go through the ring buffer.
     REPORT_SLOW => report_slow: u32 = 0;
+    /// What the probes add to a call's own duration, in ns: with an emulated entry site.
+    OWN_EMULATED_NS => own_emulated_ns: u32 = 0;
+    /// The same with a single-stepped one.
+    OWN_STEPPED_NS => own_stepped_ns: u32 = 0;
+    /// What the probes of a call that returned add to the calls around it, in ns: with an emulated entry site.
+    PAIR_EMULATED_NS => pair_emulated_ns: u32 = 0;
+    /// The same with a single-stepped one.
+    PAIR_STEPPED_NS => pair_stepped_ns: u32 = 0;
+    /// What a hit of a return costs, in ns: a call that was unwound has none.
+    EXIT_NS => exit_ns: u32 = 0;
     /// See `REPORT_SLOW`.
     SLOWER_THAN_NS => slower_than_ns: u64 = 0;
 }

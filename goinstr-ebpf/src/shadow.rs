@@ -6,16 +6,13 @@ use core::ffi::c_void;
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_loop};
 use goinstr_common::{
+    cookie,
     counter::{self, Lost},
     record::{CallRecord, KIND_CALL, KIND_UNBINNED, NO_PARENT, OUTCOME_RETURNED, OUTCOME_UNWOUND},
     shadow::{CHUNK_FRAMES, ChunkKey, Frame, HEAD_FRAMES, MAX_FRAMES, ShadowHead, ShadowKey},
 };
 
 use crate::{config, emit, goroutine::Place, histogram, maps, stat};
-
-/// Hits of a call that returned, and of one that was unwound.
-const HITS_RETURNED: u32 = 2;
-const HITS_UNWOUND: u32 = 1;
 
 /// One goroutine's shadow stack. `process` is `bpf_get_current_pid_tgid()`.
 pub struct Shadow {
@@ -113,7 +110,7 @@ impl Shadow {
 
     /// Opens a call. `now` is asked last, so that the program's own time is not in the call's.
     #[inline(always)]
-    pub fn push(&self, offset: u64, func: u32, now: impl FnOnce() -> u64) -> Result<(), Lost> {
+    pub fn push(&self, offset: u64, cookie: u64, now: impl FnOnce() -> u64) -> Result<(), Lost> {
         let index = self.depth();
         if index >= MAX_FRAMES {
             return Err(Lost::StackFull);
@@ -131,8 +128,9 @@ impl Shadow {
         unsafe {
             (*frame).offset = offset;
             (*frame).child_ns = 0;
-            (*frame).func = func;
-            (*frame).inner_hits = 0;
+            (*frame).func = cookie::func(cookie);
+            (*frame).stepped = u32::from(cookie & cookie::STEPPED != 0);
+            (*frame).inner_cost_ns = 0;
             (*self.head).depth = index + 1;
             (*frame).start_ns = now();
         }
@@ -155,63 +153,73 @@ impl Shadow {
         };
         // SAFETY: frames are live map elements.
         let frame = unsafe { *frame };
-        let duration = end.saturating_sub(frame.start_ns);
+        let (own, pair) = costs(&frame, returned);
+        let corrected = frame.inner_cost_ns + own;
+        // What is left may be less than the costs' own noise: then it is nothing that can be told.
+        let duration = end.saturating_sub(frame.start_ns).saturating_sub(corrected);
         let mut parent = NO_PARENT;
         if index != 0
             && let Some(outer) = self.frame(index - 1)
         {
-            let hits = if returned {
-                HITS_RETURNED
-            } else {
-                HITS_UNWOUND
-            };
             // SAFETY: as above.
             unsafe {
                 (*outer).child_ns += duration;
-                (*outer).inner_hits = (*outer)
-                    .inner_hits
-                    .saturating_add(frame.inner_hits.saturating_add(hits));
+                (*outer).inner_cost_ns += frame.inner_cost_ns + pair;
                 parent = (*outer).func;
             }
         }
-        self.finish(&frame, index, parent, duration, returned);
+        let finished = Finished {
+            frame,
+            depth: index,
+            parent,
+            duration,
+            corrected,
+            returned,
+        };
+        self.finish(&finished);
     }
 
     /// Counts a finished call and tells of it where that was asked for.
     #[inline(always)]
-    fn finish(&self, frame: &Frame, depth: u32, parent: u32, duration: u64, returned: bool) {
-        let self_ns = duration.saturating_sub(frame.child_ns);
+    fn finish(&self, call: &Finished) {
+        let func = call.frame.func;
+        let self_ns = call.duration.saturating_sub(call.frame.child_ns);
         let record = |kind| CallRecord {
             kind,
-            func: frame.func,
+            func,
+            // SAFETY: `head` is a live element of `SHADOW`.
             goid: unsafe { (*self.head).goid },
-            start_ns: frame.start_ns,
-            duration_ns: duration,
+            start_ns: call.frame.start_ns,
+            duration_ns: call.duration,
             self_ns,
-            parent,
-            depth,
-            outcome: if returned {
+            parent: call.parent,
+            depth: call.depth,
+            outcome: if call.returned {
                 OUTCOME_RETURNED
             } else {
                 OUTCOME_UNWOUND
             },
-            inner_hits: frame.inner_hits,
             tgid: self.key.tgid,
             tid: self.process as u32,
+            pad: 0,
+            corrected_ns: call.corrected,
+        };
+        let count = || {
+            stat::count_finished(func, call.returned, call.duration, self_ns, call.corrected);
         };
         if config::ring_carries_all() != 0 {
             // The record is the call: without it the call is lost, and counted as such.
-            if !emit::call(record(KIND_CALL)) {
+            if emit::call(record(KIND_CALL)) {
+                count();
+            } else {
                 stat::count_lost(Lost::RingFull);
-                return;
             }
-            stat::count_finished(frame.func, returned, duration, self_ns, frame.inner_hits);
             return;
         }
-        stat::count_finished(frame.func, returned, duration, self_ns, frame.inner_hits);
+        count();
         let mut kind = KIND_CALL;
-        let mut wanted = config::report_slow() != 0 && duration >= config::slower_than_ns();
-        if !histogram::add(frame.func, duration) {
+        let mut wanted = config::report_slow() != 0 && call.duration >= config::slower_than_ns();
+        if !histogram::add(func, call.duration) {
             kind = KIND_UNBINNED;
             wanted = true;
         }
@@ -223,6 +231,31 @@ impl Shadow {
             });
         }
     }
+}
+
+/// A call that has just ended.
+struct Finished {
+    frame: Frame,
+    /// Number of calls around it.
+    depth: u32,
+    /// Function of the innermost of them.
+    parent: u32,
+    duration: u64,
+    /// What was taken off the duration.
+    corrected: u64,
+    returned: bool,
+}
+
+/// What the probes of a call add to its own duration, and to those of the calls around it.
+#[inline(always)]
+fn costs(frame: &Frame, returned: bool) -> (u64, u64) {
+    let (own, pair) = if frame.stepped == 0 {
+        (config::own_emulated_ns(), config::pair_emulated_ns())
+    } else {
+        (config::own_stepped_ns(), config::pair_stepped_ns())
+    };
+    let missing = if returned { 0 } else { config::exit_ns() };
+    (u64::from(own), u64::from(pair.saturating_sub(missing)))
 }
 
 /// What the loop of [`unwind`] works on.

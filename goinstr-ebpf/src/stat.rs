@@ -63,7 +63,7 @@ pub fn count_entry(func: u32) {
 
 /// Counts a finished call.
 #[inline(always)]
-pub fn count_finished(func: u32, returned: bool, duration: u64, self_ns: u64, inner_hits: u32) {
+pub fn count_finished(func: u32, returned: bool, duration: u64, self_ns: u64, corrected: u64) {
     let Some(stat) = of(func) else { return };
     // SAFETY: an element of `STATS`.
     unsafe {
@@ -74,8 +74,8 @@ pub fn count_finished(func: u32, returned: bool, duration: u64, self_ns: u64, in
         }
         add(&raw mut (*stat).total_ns, duration);
         add(&raw mut (*stat).self_ns, self_ns);
-        if inner_hits != 0 {
-            add(&raw mut (*stat).inner_hits, u64::from(inner_hits));
+        if corrected != 0 {
+            add(&raw mut (*stat).corrected_ns, corrected);
         }
         raise(&raw mut (*stat).max_ns, duration);
         raise(&raw mut (*stat).min_inverted, u64::MAX - duration);

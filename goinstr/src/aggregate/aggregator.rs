@@ -57,7 +57,7 @@ impl Aggregator {
         }
         totals.total_ns = totals.total_ns.saturating_add(call.duration_ns);
         totals.self_ns = totals.self_ns.saturating_add(call.self_ns);
-        totals.inner_hits += u64::from(call.inner_hits);
+        totals.corrected_ns = totals.corrected_ns.saturating_add(call.corrected_ns);
         totals.max_ns = totals.max_ns.max(call.duration_ns);
         totals.min_inverted = totals.min_inverted.max(u64::MAX - call.duration_ns);
         self.add_duration(call);

@@ -5,4 +5,6 @@ mod durations;
 mod report;
 
 pub use aggregator::Aggregator;
-pub use report::{CallEvent, End, FunctionReport, Ledger, Outcome, Report, SessionInfo};
+pub use report::{
+    CallEvent, End, FunctionReport, Ledger, Outcome, ProbeCosts, Report, SessionInfo,
+};

@@ -23,6 +23,21 @@ pub struct SessionInfo {
     pub sites: usize,
     /// When recording began, ns since the Unix epoch.
     pub start_unix_ns: u64,
+    /// What probes cost here, where it was measured: durations are then corrected for it.
+    pub probe_costs: Option<ProbeCosts>,
+}
+
+/// What probes cost on this machine, in ns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ProbeCosts {
+    /// A hit of an entry site whose instruction the kernel emulates.
+    pub entry_ns: u32,
+    /// A hit of an entry site whose instruction is single-stepped.
+    pub stepped_entry_ns: u32,
+    /// A hit of a return.
+    pub exit_ns: u32,
+    /// What an empty function's duration is before it is corrected: shorter calls can hardly be told apart.
+    pub floor_ns: u32,
 }
 
 /// How a call ended.

@@ -66,6 +66,14 @@ pub enum AttachError {
         /// Why.
         source: io::Error,
     },
+    /// What probes cost could not be measured.
+    #[error(
+        "can't measure what probes cost on this machine: {source}; --raw measures without that"
+    )]
+    Calibration {
+        /// Why.
+        source: io::Error,
+    },
     /// One perf event a site, and the limit on open files is too low for that.
     #[error(
         "this kernel has no uprobe.multi (Linux 6.6), so each of the {sites} sites takes two open files, and the \

@@ -17,7 +17,10 @@ use goinstr_common::{
     stat::FuncStat,
 };
 
-use super::{Aggregation, AttachError, Scope, Settings, log_level, mapped::Mapped, sizes::Sizes};
+use super::{
+    Aggregation, AttachError, Costs, EntryCosts, Scope, Settings, log_level, mapped::Mapped,
+    sizes::Sizes,
+};
 use crate::{binary::RecoverySp, plan::ProbePlan};
 
 /// The kernel program, compiled by this crate's build script.
@@ -29,6 +32,8 @@ pub struct Kernel {
     pub(super) ebpf: Ebpf,
     sizes: Sizes,
     functions: usize,
+    stepped: Vec<bool>,
+    costs: Costs,
     control: Mapped<Control>,
     stats: Mapped<FuncStat>,
     hist_dir: Mapped<u32>,
@@ -52,7 +57,11 @@ unsafe impl Pod for Wire<ShadowChunk> {}
 
 impl Kernel {
     /// Makes the maps, sized for the plan, and fixes the program's settings.
-    pub(super) fn load(plan: &ProbePlan, settings: &Settings) -> Result<Self, AttachError> {
+    pub(super) fn load(
+        plan: &ProbePlan,
+        stepped: Vec<bool>,
+        settings: &Settings,
+    ) -> Result<Self, AttachError> {
         let functions = plan.functions.len();
         let cpus = aya::util::nr_cpus().unwrap_or(1);
         let sizes = Sizes::new(functions, cpus, settings.target_memory);
@@ -74,6 +83,7 @@ impl Kernel {
         let stripe_mask = sizes.stripes - 1;
         let report_slow = u32::from(settings.slower_than_ns.is_some());
         let slower_than = settings.slower_than_ns.unwrap_or(0);
+        let costs = settings.costs;
         let log_level = log_level::of_kernel_side();
         let mut loader = EbpfLoader::new();
         loader
@@ -85,6 +95,11 @@ impl Kernel {
             .override_global("STRIPE_MASK", &stripe_mask, true)
             .override_global("BLOCKS", &sizes.hist_blocks, true)
             .override_global("RING_CARRIES_ALL", &ring_carries_all, true)
+            .override_global("OWN_EMULATED_NS", &costs.emulated.own_ns, true)
+            .override_global("OWN_STEPPED_NS", &costs.stepped.own_ns, true)
+            .override_global("PAIR_EMULATED_NS", &costs.emulated.pair_ns, true)
+            .override_global("PAIR_STEPPED_NS", &costs.stepped.pair_ns, true)
+            .override_global("EXIT_NS", &costs.exit_ns, true)
             .override_global("REPORT_SLOW", &report_slow, true)
             .override_global("SLOWER_THAN_NS", &slower_than, true)
             .override_global(aya_log::LEVEL, &log_level, true)
@@ -104,6 +119,8 @@ impl Kernel {
             ebpf,
             sizes,
             functions,
+            stepped,
+            costs,
         })
     }
 
@@ -116,6 +133,21 @@ impl Kernel {
     #[must_use]
     pub fn functions(&self) -> usize {
         self.functions
+    }
+
+    /// What the probes of a function's calls cost, as it was given to the program.
+    #[must_use]
+    pub fn entry_costs(&self, function: u32) -> EntryCosts {
+        match self.stepped.get(function as usize) {
+            Some(true) => self.costs.stepped,
+            _ => self.costs.emulated,
+        }
+    }
+
+    /// What probes cost, as it was given to the program.
+    #[must_use]
+    pub fn costs(&self) -> Costs {
+        self.costs
     }
 
     /// The totals of a function so far. Each field is exact, but they are not of one moment while calls go on.
@@ -133,7 +165,7 @@ impl Kernel {
                 self_ns: sum.self_ns.wrapping_add(stripe.self_ns),
                 min_inverted: sum.min_inverted.max(stripe.min_inverted),
                 max_ns: sum.max_ns.max(stripe.max_ns),
-                inner_hits: sum.inner_hits + stripe.inner_hits,
+                corrected_ns: sum.corrected_ns + stripe.corrected_ns,
             })
     }
 

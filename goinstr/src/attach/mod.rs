@@ -4,18 +4,23 @@
 //! leaves nothing behind when it is dropped: all that is in the kernel hangs on file descriptors,
 //! so it goes however goinstr ends.
 
+pub mod calibration;
+mod costs;
 mod error;
 mod kernel;
 mod log_level;
 mod mapped;
 mod multi;
+mod own_text;
 mod perf;
 mod settings;
 mod sites;
 mod sizes;
+mod text;
 
 use std::path::Path;
 
+pub use costs::{Costs, EntryCosts};
 pub use error::AttachError;
 pub use kernel::Kernel;
 pub use settings::{Aggregation, Scope, Settings};
@@ -64,9 +69,9 @@ impl Attached {
     ///
     /// Nothing is recorded until [`Kernel::set_phase`] says so.
     pub fn arm(plan: &ProbePlan, exe: &Path, settings: &Settings) -> Result<Self, AttachError> {
-        let sites = sites::Sites::of(plan);
-        sites.read_in(exe);
-        let mut kernel = Kernel::load(plan, settings)?;
+        let text = text::Text::open(exe)?;
+        let sites = sites::Sites::of(plan, |site| text.single_steps(site));
+        let mut kernel = Kernel::load(plan, sites.stepped.clone(), settings)?;
         let method = match settings.method {
             Some(method) => method,
             None if multi::supported(&kernel)? => Method::UprobeMulti,

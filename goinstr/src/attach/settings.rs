@@ -1,6 +1,6 @@
 //! What is asked of the kernel side, apart from the sites.
 
-use super::Method;
+use super::{Costs, Method};
 
 /// Which processes are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// Resident memory of the target in bytes, where it is known: bounds the goroutines it can have.
     pub target_memory: Option<u64>,
+    /// Corrects durations for what probes cost; all zero: does not.
+    pub costs: Costs,
     /// Arm in this way; `None`: in the best way that the kernel has.
     pub method: Option<Method>,
 }

@@ -1,13 +1,8 @@
 //! The sites of a plan, by the program that runs at them, each with its cookie.
 
-use std::{collections::BTreeSet, fs::File, os::unix::fs::FileExt as _, path::Path};
-
 use goinstr_common::cookie;
 
 use crate::plan::{ProbePlan, Site};
-
-/// Granularity of the page cache, in bytes; a larger page is only read more than once.
-const PAGE: u64 = 4096;
 
 /// Sites of one kernel program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,27 +26,34 @@ impl Group {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sites {
     pub groups: Vec<Group>,
+    /// Whether the entry site's instruction is single-stepped, by function.
+    pub stepped: Vec<bool>,
 }
 
 impl Sites {
     /// The sites of a plan: returns and unwinding before entries, so that no call is ever seen to
-    /// begin whose end would be missed.
-    pub fn of(plan: &ProbePlan) -> Self {
+    /// begin whose end would be missed. `stepped` tells whether a site's instruction is single-stepped.
+    pub fn of(plan: &ProbePlan, stepped: impl Fn(Site) -> bool) -> Self {
         let group = |program| Group {
             program,
             ..Group::default()
         };
         let (mut exits, mut entries) = (group("exit"), group("entry"));
+        let mut all_stepped = Vec::with_capacity(plan.functions.len());
         for (id, function) in plan.functions.iter().enumerate() {
             let id = u32::try_from(id).unwrap_or(u32::MAX);
             for &exit in &function.exits {
                 exits.push(exit, cookie::encode(id, 0));
             }
-            let flags = if function.reenters {
-                cookie::REENTERS
-            } else {
-                0
-            };
+            let mut flags = 0;
+            if function.reenters {
+                flags |= cookie::REENTERS;
+            }
+            let stepped = stepped(function.entry);
+            if stepped {
+                flags |= cookie::STEPPED;
+            }
+            all_stepped.push(stepped);
             entries.push(function.entry, cookie::encode(id, flags));
         }
         let (mut recovery, mut goexit) = (group("recovery"), group("goexit"));
@@ -67,28 +69,13 @@ impl Sites {
                 .into_iter()
                 .filter(|group| !group.offsets.is_empty())
                 .collect(),
+            stepped: all_stepped,
         }
     }
 
     /// Number of sites.
     pub fn len(&self) -> usize {
         self.groups.iter().map(|group| group.offsets.len()).sum()
-    }
-
-    /// Reads the sites' pages into the page cache: the kernel would read a cold one within the
-    /// registration, one after the other.
-    pub fn read_in(&self, exe: &Path) {
-        let pages: BTreeSet<u64> = self
-            .groups
-            .iter()
-            .flat_map(|group| &group.offsets)
-            .map(|offset| offset / PAGE)
-            .collect();
-        let Ok(file) = File::open(exe) else { return };
-        for page in pages {
-            // A failure shows when the site is armed.
-            let _ = file.read_at(&mut [0], page * PAGE);
-        }
     }
 }
 
@@ -143,13 +130,16 @@ mod tests {
                 recovery: RecoverySp::InG { offset: 0 },
             },
         };
-        let sites = Sites::of(&plan);
+        let sites = Sites::of(&plan, |site| site.offset.0 == 30);
         let programs: Vec<_> = sites.groups.iter().map(|group| group.program).collect();
         assert_eq!(programs, ["exit", "recovery", "entry"]);
         assert_eq!(sites.groups[0].offsets, [15, 17, 25]);
         assert_eq!(sites.groups[0].cookies, [0, 0, 1]);
         assert_eq!(sites.groups[2].offsets, [10, 20, 30]);
-        assert_eq!(sites.groups[2].cookies, [0, 1 | cookie::REENTERS, 2]);
+        assert_eq!(
+            sites.groups[2].cookies,
+            [0, 1 | cookie::REENTERS, 2 | cookie::STEPPED]
+        );
         assert_eq!(sites.len(), 7);
     }
 }

@@ -10,6 +10,12 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// The one that goinstr was built for: it measures processes of its own machine.
+    #[cfg(target_arch = "x86_64")]
+    pub const HOST: Self = Self::X86_64;
+    #[cfg(target_arch = "aarch64")]
+    pub const HOST: Self = Self::Aarch64;
+
     /// As `uname -m` prints it.
     pub fn name(self) -> &'static str {
         match self {

@@ -31,6 +31,14 @@ pub enum BadRecord {
     Outcome(u32),
 }
 
+/// Two words as one.
+fn long(next: &mut impl FnMut() -> u32) -> u64 {
+    let mut array = [0; 8];
+    array[..4].copy_from_slice(&next().to_ne_bytes());
+    array[4..].copy_from_slice(&next().to_ne_bytes());
+    u64::from_ne_bytes(array)
+}
+
 /// Decodes one record. `functions` is the number of functions in the plan.
 pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
     let mut words = bytes.chunks_exact(4).map(|word| {
@@ -43,14 +51,9 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
     }
     let mut next = || words.next().unwrap_or_default();
     let (kind, func) = (next(), next());
-    let mut long = || {
-        let mut array = [0; 8];
-        array[..4].copy_from_slice(&next().to_ne_bytes());
-        array[4..].copy_from_slice(&next().to_ne_bytes());
-        u64::from_ne_bytes(array)
-    };
-    let (goid, start_ns, duration_ns, self_ns) = (long(), long(), long(), long());
-    let record = CallRecord {
+    let (goid, start_ns) = (long(&mut next), long(&mut next));
+    let (duration_ns, self_ns) = (long(&mut next), long(&mut next));
+    let mut record = CallRecord {
         kind,
         func,
         goid,
@@ -60,10 +63,12 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
         parent: next(),
         depth: next(),
         outcome: next(),
-        inner_hits: next(),
         tgid: next(),
         tid: next(),
+        pad: next(),
+        corrected_ns: 0,
     };
+    record.corrected_ns = long(&mut next);
     if func as usize >= functions {
         return Err(BadRecord::Function(func));
     }
@@ -102,9 +107,10 @@ mod tests {
             parent: NO_PARENT,
             depth: 7,
             outcome: OUTCOME_UNWOUND,
-            inner_hits: 9,
             tgid: 10,
             tid: 11,
+            pad: 0,
+            corrected_ns: 1 << 33,
         }
     }
 
@@ -132,8 +138,8 @@ mod tests {
         assert_eq!(with(|r| r.kind = 9), Err(BadRecord::Kind(9)));
         assert_eq!(with(|r| r.outcome = 2), Err(BadRecord::Outcome(2)));
         assert_eq!(
-            decode(&bytes(&some_record())[..63], 4),
-            Err(BadRecord::Length(63))
+            decode(&bytes(&some_record())[..71], 4),
+            Err(BadRecord::Length(71))
         );
         assert_eq!(decode(&[], 4), Err(BadRecord::Length(0)));
     }

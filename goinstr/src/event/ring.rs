@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
+use goinstr_common::record::CallRecord;
 
 use super::record::{Event, decode};
 
 /// Bytes a record takes in the ring buffer: itself and the kernel's header.
-const RECORD_BYTES: usize = 64 + 8;
+const RECORD_BYTES: usize = size_of::<CallRecord>() + 8;
 /// Pauses between two drains: the shortest and the longest.
 const PAUSES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_millis(100);

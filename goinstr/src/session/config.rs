@@ -29,6 +29,8 @@ pub struct Config {
     pub aggregation: Aggregation,
     /// Size of the ring buffer in bytes: a power of two and a multiple of the page size.
     pub ring_bytes: u32,
+    /// Leaves in the durations what the probes add to them.
+    pub raw: bool,
     /// Arm in this way; `None`: in the best way that the kernel has.
     pub method: Option<Method>,
 }

@@ -11,16 +11,19 @@ use goinstr_common::{
 
 use crate::{
     aggregate::{End, Ledger, Report},
-    attach::Kernel,
+    attach::{Costs, Kernel},
 };
 
 /// The books. `open` are the calls on the shadow stacks, `report` has the finished ones.
 pub(super) fn draw_up(kernel: &Kernel, report: &Report, open: &[(u64, Frame)], end: End) -> Ledger {
-    let (mut entries, mut exits) = (0, 0);
-    for function in 0..kernel.functions() {
-        let totals = kernel.totals(u32::try_from(function).unwrap_or(u32::MAX));
+    let (mut entries, mut exits, mut cost_ns) = (0, 0, 0);
+    let exit_ns = kernel.costs().exit_ns;
+    for function in 0..u32::try_from(kernel.functions()).unwrap_or(u32::MAX) {
+        let totals = kernel.totals(function);
         entries += totals.entries;
         exits += totals.returned;
+        let entry_ns = kernel.entry_costs(function).entry_ns(exit_ns);
+        cost_ns += totals.entries * u64::from(entry_ns);
     }
     let unwound = report
         .functions
@@ -37,6 +40,7 @@ pub(super) fn draw_up(kernel: &Kernel, report: &Report, open: &[(u64, Frame)], e
         .map(|&reason| (reason.name(), kernel.lost(reason)))
         .collect();
     exits += kernel.counter(ORPHAN_RETURNS) + kernel.counter(LOST_RETURNS);
+    cost_ns += exits * u64::from(exit_ns);
     let ledger = Ledger {
         entries,
         returned: calls - unwound,
@@ -46,7 +50,7 @@ pub(super) fn draw_up(kernel: &Kernel, report: &Report, open: &[(u64, Frame)], e
         lost,
         dropped_records: kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED),
         probe_hits: entries + exits + kernel.counter(REENTRIES) + kernel.counter(UNWIND_HITS),
-        probe_cost_ns: None,
+        probe_cost_ns: (kernel.costs() != Costs::default()).then_some(cost_ns),
         end,
     };
     if ledger.imbalance() != 0 {

@@ -18,20 +18,24 @@ use super::{
     ledger,
 };
 use crate::{
-    aggregate::{Aggregator, CallEvent, End, Outcome, Report, SessionInfo},
-    attach::{Aggregation, Attached, Kernel, Scope, Settings},
+    aggregate::{Aggregator, CallEvent, End, Outcome, ProbeCosts, Report, SessionInfo},
+    attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
     event::{Event, Reader},
     sink::Sink,
     target::{Liveness, Process, Target},
 };
 
 /// Arms, measures, disarms, reports.
-pub(super) async fn run(config: Config, sink: &mut dyn Sink) -> Result<End, SessionError> {
+pub(super) async fn run(
+    config: Config,
+    costs: Costs,
+    sink: &mut dyn Sink,
+) -> Result<End, SessionError> {
     let process = config.target.process();
     let pidfd = process.map(Process::pidfd).transpose()?;
     // Before arming: a signal that comes meanwhile ends the measurement in good order.
     let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
-    let settings = settings(&config);
+    let settings = settings(&config, costs);
     let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
     let mut logger = attached.kernel.take_logger();
     let ring = attached.kernel.take_ring()?;
@@ -179,7 +183,7 @@ fn flush(logger: &mut Option<EbpfLogger<&'static dyn log::Log>>) {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, costs: Costs) -> Settings {
     let scope = match &config.target {
         Target::Process(process) => Scope::Process {
             pid: process.pid().0,
@@ -194,6 +198,7 @@ fn settings(config: &Config) -> Settings {
         ring_bytes: config.ring_bytes,
         target_memory: config.target.process().and_then(Process::resident_bytes),
         method: config.method,
+        costs,
     }
 }
 
@@ -215,7 +220,17 @@ fn info(config: &Config, attached: &Attached, start_unix_ns: u64) -> SessionInfo
         functions: config.plan.functions.len(),
         sites: attached.sites,
         start_unix_ns,
+        probe_costs: probe_costs(attached.kernel.costs()),
     }
+}
+
+fn probe_costs(costs: Costs) -> Option<ProbeCosts> {
+    (costs != Costs::default()).then(|| ProbeCosts {
+        entry_ns: costs.emulated.entry_ns(costs.exit_ns),
+        stepped_entry_ns: costs.stepped.entry_ns(costs.exit_ns),
+        exit_ns: costs.exit_ns,
+        floor_ns: costs.emulated.own_ns,
+    })
 }
 
 fn single(call: &CallRecord, clock: Clock) -> CallEvent {

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::aggregate::ProbeCosts;
+
 /// The version of the lines' schema.
 pub const SCHEMA: u32 = 1;
 
@@ -47,6 +49,9 @@ pub struct Session<'a> {
     pub functions: usize,
     pub sites: usize,
     pub start_unix_ns: u64,
+    /// What probes cost here: durations are corrected for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe_costs: Option<&'a ProbeCosts>,
 }
 
 /// See [`crate::plan::Skipped`].

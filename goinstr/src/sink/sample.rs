@@ -30,6 +30,7 @@ pub(super) fn info() -> SessionInfo {
         functions: FUNCTIONS,
         sites: 12,
         start_unix_ns: 1_790_000_000_000_000_000,
+        probe_costs: None,
     }
 }
 

@@ -1,0 +1,117 @@
+//! Measures what probes cost on this machine, on a child of goinstr's own.
+//!
+//! The child calls empty functions that carry probes like a Go program's. How long it takes tells
+//! what the hits cost; what the kernel program measures tells how much of that falls into a call's
+//! own duration.
+
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+mod empty;
+
+mod child;
+
+use std::{io, path::Path};
+
+use goinstr_common::control::{PHASE_CLOSING, PHASE_RECORDING};
+
+use self::child::{Child, FUNCTIONS};
+use super::{
+    Aggregation, AttachError, Attached, Costs, Kernel, Method, Scope, Settings, costs::EntryCosts,
+    own_text,
+};
+use crate::{
+    binary::{RuntimeLayout, Vaddr},
+    plan::{PlannedFunction, ProbePlan, Site, UnwindSites},
+};
+
+/// Size of the ring buffer: it stays empty.
+const RING_BYTES: u32 = 1 << 16;
+
+/// Measures the costs with the program as it runs for a target with this `layout`.
+pub fn measure(layout: RuntimeLayout, method: Option<Method>) -> Result<Costs, AttachError> {
+    let io = |source| AttachError::Calibration { source };
+    let mut child = Child::start().map_err(io)?;
+    let plan = plan(layout).map_err(io)?;
+    let settings = Settings {
+        scope: Scope::Process {
+            pid: child.pid(),
+            kernel_pid: None,
+        },
+        aggregation: Aggregation::Kernel,
+        slower_than_ns: None,
+        ring_bytes: RING_BYTES,
+        target_memory: None,
+        method,
+        costs: Costs::default(),
+    };
+    let attached = Attached::arm(&plan, Path::new("/proc/self/exe"), &settings)?;
+    attached.kernel.set_phase(PHASE_RECORDING);
+    let times = child.run(layout.goid).map_err(io)?;
+    attached.kernel.set_phase(PHASE_CLOSING);
+    let costs = costs(&times, &attached.kernel);
+    // Disarming waits for grace periods that nobody here needs: the child is over.
+    std::thread::spawn(move || drop(attached.disarm()));
+    log::debug!("probes cost {costs:?}");
+    Ok(costs)
+}
+
+/// The child's functions as a plan: one with an emulated entry, one with a stepped one, and one
+/// without a return, whose every hit after the first is one of a loop.
+fn plan(layout: RuntimeLayout) -> io::Result<ProbePlan> {
+    let site = |address: u64| {
+        let offset = own_text::file_offset(address)?;
+        Ok::<_, io::Error>(Site {
+            address: Vaddr(address),
+            offset,
+        })
+    };
+    let function = |name: &str, index: usize, returns: bool| {
+        let (entry, exit) = empty::sites(FUNCTIONS[index]);
+        Ok::<_, io::Error>(PlannedFunction {
+            name: name.to_owned(),
+            location: None,
+            entry: site(entry)?,
+            reenters: !returns,
+            exits: if returns { vec![site(exit)?] } else { vec![] },
+            inlined_into: 0,
+        })
+    };
+    Ok(ProbePlan {
+        functions: vec![
+            function("emulated", 0, true)?,
+            function("stepped", 1, true)?,
+            function("entry only", 2, false)?,
+        ],
+        skipped: vec![],
+        unwind: UnwindSites::default(),
+        layout,
+    })
+}
+
+fn costs(times: &child::Times, kernel: &Kernel) -> Costs {
+    let [emulated, stepped, entry] = times.medians();
+    Costs {
+        emulated: EntryCosts {
+            own_ns: own(kernel, 0),
+            pair_ns: emulated,
+        },
+        stepped: EntryCosts {
+            own_ns: own(kernel, 1),
+            pair_ns: stepped,
+        },
+        exit_ns: emulated.saturating_sub(entry),
+    }
+}
+
+/// The median of an empty function's durations.
+fn own(kernel: &Kernel, function: u32) -> u32 {
+    let calls: u64 = kernel.histogram(function).map(|(_, _, calls)| calls).sum();
+    let mut seen = 0;
+    let median = kernel.histogram(function).find(|&(_, _, here)| {
+        seen += here;
+        seen * 2 >= calls
+    });
+    median.map_or(0, |(low, width, _)| {
+        u32::try_from(low + (width - 1) / 2).unwrap_or(u32::MAX)
+    })
+}
