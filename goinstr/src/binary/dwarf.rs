@@ -39,9 +39,7 @@ pub(super) fn struct_fields(elf: &Elf, wanted: &[&str]) -> Option<StructFields> 
     let mut units = dwarf.units();
     while let Ok(Some(header)) = units.next() {
         // A unit of C code that gimli can't read must not hide the Go units after it.
-        if let Ok(unit) = dwarf.unit(header) {
-            let _ = search_unit(&dwarf, &unit, wanted, &mut found);
-        }
+        let _ = search_unit(&dwarf, &header, wanted, &mut found);
         if found.len() == wanted.len() {
             break;
         }
@@ -54,15 +52,20 @@ type Slice<'a> = EndianSlice<'a, LittleEndian>;
 /// Go's linker puts all types as children of a unit's root.
 fn search_unit<'a>(
     dwarf: &gimli::Dwarf<Slice<'a>>,
-    unit: &gimli::Unit<Slice<'a>>,
+    header: &gimli::UnitHeader<Slice<'a>>,
     wanted: &[&str],
     found: &mut StructFields,
 ) -> gimli::Result<()> {
     let name_of = |entry: &gimli::DebuggingInformationEntry<Slice<'a>>| {
-        let value = entry.attr_value(gimli::DW_AT_name)?;
-        dwarf.attr_string(unit, value).ok()
+        // The forms that Go writes; an index into string offsets would need a whole unit.
+        match entry.attr_value(gimli::DW_AT_name)? {
+            gimli::AttributeValue::String(name) => Some(name),
+            gimli::AttributeValue::DebugStrRef(at) => dwarf.debug_str.get_str(at).ok(),
+            _ => None,
+        }
     };
-    let mut cursor = unit.entries();
+    let abbreviations = header.abbreviations(&dwarf.debug_abbrev)?;
+    let mut cursor = header.entries(&abbreviations);
     // The structure whose members are being read, and its depth.
     let mut inside: Option<(&str, isize)> = None;
     while let Some(entry) = cursor.next_dfs()? {
@@ -107,11 +110,8 @@ fn search_unit<'a>(
 
 /// The bytes of a section, decompressed; empty if missing, unreadable or not needed for types.
 fn load(elf: &Elf, id: SectionId) -> Vec<u8> {
-    use SectionId::{DebugAbbrev, DebugInfo, DebugLineStr, DebugStr, DebugStrOffsets};
-    if !matches!(
-        id,
-        DebugAbbrev | DebugInfo | DebugLineStr | DebugStr | DebugStrOffsets
-    ) {
+    use SectionId::{DebugAbbrev, DebugInfo, DebugStr};
+    if !matches!(id, DebugAbbrev | DebugInfo | DebugStr) {
         return Vec::new();
     }
     if let Some(section) = elf.section(id.name()) {

@@ -23,6 +23,8 @@ mod relocation;
 mod sites;
 mod sources;
 mod symtab;
+#[cfg(test)]
+mod tests;
 mod version;
 
 pub use address::{FileOffset, Vaddr};
