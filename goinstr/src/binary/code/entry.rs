@@ -95,9 +95,9 @@ fn reenters<I: InstructionSet>(
     restarts: std::ops::Range<usize>,
 ) -> bool {
     let beginning = code.start..=steps[chosen].at;
-    // Where a table leads isn't known here. Not to an instruction that changes SP: a second pass
-    // would leave the stack unbalanced.
-    let table_may = !I::moves_sp(code.of(&steps[chosen]));
+    // Where a table leads isn't known here. Not to the set-up of the frame, which follows a stack
+    // check, nor to an instruction that changes SP: a second pass would leave the stack unbalanced.
+    let table_may = restarts.is_empty() && !I::moves_sp(code.of(&steps[chosen]));
     steps.iter().enumerate().any(|(at, step)| match step.flow {
         Flow::Branch(to) | Flow::Jump(to) => beginning.contains(&to) && !restarts.contains(&at),
         Flow::Table => table_may,

@@ -318,6 +318,15 @@ fn arm64_is_entered_after_its_stack_check() {
 }
 
 #[test]
+fn arm64_table_does_not_lead_to_the_set_up_of_a_frame() {
+    // ldr x16; cmp sp, x16; b.ls +6; sub x20, sp, #32: writes no SP. ldr x27, […]; br x27; ret
+    let mut code = vec![GUARD, 0xeb30_63ff, 0x5400_0009 | 5 << 5];
+    code.extend([0xd100_83f4, 0xf862_787b, 0xd61f_0360, RET]);
+    code.extend([0x9400_1000, 0x1400_0000 | (-8_i32 as u32 & 0x03ff_ffff)]); // bl; b start
+    assert_eq!(arm64(&code), Ok(sites(12, true, false, &[24])));
+}
+
+#[test]
 fn arm64_leaf_is_entered_at_its_first_instruction() {
     assert_eq!(arm64(&[NOP, RET, 0]), Ok(sites(0, false, false, &[4])));
     // cbnz x0, start
