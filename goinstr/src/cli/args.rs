@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::session;
+
 const PATTERN_HELP: &str = "Which functions: names as pprof prints them, globs ('main.*'), \
 /REGEX/, !PATTERN to take away; none: those of the binary's main module";
 
@@ -121,10 +123,36 @@ pub(super) struct Attach {
     /// Show at most so many functions in the table (0: all)
     #[arg(long, default_value_t = 100)]
     pub limit: usize,
+    /// Leave in the durations what the probes add to them
+    #[arg(long)]
+    pub raw: bool,
+    /// Who makes the statistics: the kernel, or goinstr of each call through the ring buffer
+    #[arg(long, value_enum, value_name = "WHO", default_value_t)]
+    pub aggregate: AggregateBy,
+    /// Size of the ring buffer, in KiB: a power of two
+    #[arg(long, value_name = "KIB", default_value_t = session::RING_BYTES / 1024)]
+    pub ring_size: u32,
+    /// Arm in this way, and not in the best that the kernel has
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub attach_by: Option<AttachBy>,
     /// Never leave out a function while measuring, however much it costs
     // There is nothing yet that would: scripts that need every call may say so all the same.
     #[arg(long, hide = true)]
     pub no_guard: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum AggregateBy {
+    #[default]
+    Kernel,
+    Ring,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum AttachBy {
+    UprobeMulti,
+    PerfEvent,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -6,7 +6,6 @@ use super::args::Format;
 use super::config::Attach;
 use super::failure::Failure;
 use super::subject;
-use crate::attach::Aggregation;
 use crate::plan;
 use crate::session::{self, SessionError};
 use crate::sink::{JsonSink, Sink, Size, TableOptions, TableSink};
@@ -26,9 +25,10 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         duration: attach.duration,
         interval: attach.interval,
         slower_than: attach.slower_than,
-        aggregation: Aggregation::Kernel,
-        ring_bytes: session::RING_BYTES,
-        method: None,
+        raw: attach.raw,
+        aggregation: attach.aggregation,
+        ring_bytes: attach.ring_bytes,
+        method: attach.method,
         target,
     };
     // The tables of a large binary are not needed while it is measured.

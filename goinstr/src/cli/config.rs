@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
-use super::args::{self, Args, SortBy};
+use super::args::{self, AggregateBy, Args, AttachBy, SortBy};
 use super::failure::Failure;
 use super::output::Output;
+use crate::attach::{Aggregation, Method};
 use crate::plan::Pattern;
 use crate::sink::Sort;
 use crate::target::{Pid, Selection};
@@ -16,6 +17,8 @@ use crate::target::{Pid, Selection};
 /// Faster than this nobody reads, and each refresh copies the kernel's maps.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+/// Sizes of the ring buffer, in bytes: from a page of any kernel to what one may pin.
+const RING_BYTES: std::ops::RangeInclusive<u32> = (64 << 10)..=(1 << 30);
 
 /// Which binary is to be read.
 #[derive(Clone, Debug)]
@@ -37,6 +40,10 @@ pub(super) struct Attach {
     /// Whether the interval was asked for: only then are scripts told of each.
     pub intervals: bool,
     pub slower_than: Option<Duration>,
+    pub raw: bool,
+    pub aggregation: Aggregation,
+    pub ring_bytes: u32,
+    pub method: Option<Method>,
     pub sort: Sort,
     pub limit: Option<usize>,
 }
@@ -77,6 +84,12 @@ impl Attach {
         {
             return wrong("--interval must be at least 50ms");
         }
+        let ring_bytes = typed.ring_size.checked_mul(1024);
+        let Some(ring_bytes) =
+            ring_bytes.filter(|bytes| RING_BYTES.contains(bytes) && bytes.is_power_of_two())
+        else {
+            return wrong("--ring-size must be a power of two from 64 to 1048576");
+        };
         Ok(Self {
             selection,
             patterns: patterns("attach", typed.patterns.into_iter())?,
@@ -85,6 +98,16 @@ impl Attach {
             interval: typed.interval.unwrap_or(DEFAULT_INTERVAL),
             intervals: typed.interval.is_some(),
             slower_than: typed.slower_than,
+            raw: typed.raw,
+            aggregation: match typed.aggregate {
+                AggregateBy::Kernel => Aggregation::Kernel,
+                AggregateBy::Ring => Aggregation::Ring,
+            },
+            ring_bytes,
+            method: typed.attach_by.map(|by| match by {
+                AttachBy::UprobeMulti => Method::UprobeMulti,
+                AttachBy::PerfEvent => Method::PerfEvent,
+            }),
             sort: match typed.sort {
                 SortBy::Total => Sort::Total,
                 SortBy::Calls => Sort::Calls,
