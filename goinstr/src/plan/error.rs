@@ -30,10 +30,7 @@ pub enum PlanError {
     #[error(transparent)]
     Binary(#[from] BinaryError),
     /// Functions were chosen, and none of them can be measured.
-    #[error(
-        "none of the {} chosen functions can be measured: {}",
-        .skipped.len(), reasons(.skipped)
-    )]
+    #[error("{}", unmeasurable(.skipped))]
     NothingMeasurable {
         /// Each with its reason.
         skipped: Vec<Skipped>,
@@ -50,13 +47,15 @@ fn suggestion(nearest: &[String]) -> String {
     )
 }
 
-fn reasons(skipped: &[Skipped]) -> String {
+fn unmeasurable(skipped: &[Skipped]) -> String {
     match skipped {
-        [] => "there is none".to_owned(),
-        [only] => format!("{}: {}", only.function, only.detail),
+        [] => "none of the chosen functions can be measured".to_owned(),
+        [only] => format!("{} can't be measured: {}", only.function, only.detail),
         [first, ..] => format!(
-            "{}: {}; `goinstr list --unmeasurable` tells why for each",
-            first.function, first.detail
+            "none of the {} chosen functions can be measured: {}: {}; `goinstr list --unmeasurable` tells why for each",
+            skipped.len(),
+            first.function,
+            first.detail
         ),
     }
 }

@@ -81,23 +81,21 @@ impl Obstacle {
 }
 
 fn inlined(into: u32, callers: &[String]) -> String {
-    let functions = if into == 1 { "function" } else { "functions" };
-    let named = callers
-        .iter()
-        .take(NAMED)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    let more = if callers.len() > NAMED || (into as usize) > callers.len().min(NAMED) {
+    let copies = if into == 1 {
+        "inlined into 1 function".to_owned()
+    } else {
+        format!("inlined into {into} functions")
+    };
+    let named: Vec<_> = callers.iter().take(NAMED).map(String::as_str).collect();
+    let more = if (into as usize) > named.len() {
         ", …"
     } else {
         ""
     };
-    match named.as_str() {
-        "" => format!(
-            "inlined into {into} {functions}: it has no code of its own; measure its callers"
-        ),
-        _ => format!("inlined into {into} {functions}, try these callers: {named}{more}"),
+    match named.as_slice() {
+        [] => format!("{copies}: it has no code of its own; measure its callers"),
+        [only] if into == 1 => format!("{copies}, try this caller: {only}"),
+        _ => format!("{copies}, try these callers: {}{more}", named.join(", ")),
     }
 }
 
@@ -113,7 +111,7 @@ mod tests {
         };
         assert_eq!(
             of(1, &["main.run"]).detail(),
-            "inlined into 1 function, try these callers: main.run"
+            "inlined into 1 function, try this caller: main.run"
         );
         assert_eq!(
             of(9, &["a.A", "a.B", "a.C"]).detail(),

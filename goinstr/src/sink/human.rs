@@ -50,6 +50,16 @@ pub fn count(n: u64) -> String {
     text
 }
 
+/// `1 site`, `2 sites`.
+#[must_use]
+pub fn things(n: usize, thing: &str) -> String {
+    format!(
+        "{} {thing}{}",
+        count(n as u64),
+        if n == 1 { "" } else { "s" }
+    )
+}
+
 /// `n` things in `ns`, a second: `0.25`, `12.3`, `4,567`. Empty where no time has passed.
 #[must_use]
 pub fn rate(n: u64, ns: u64) -> String {
@@ -180,6 +190,8 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(1_000), "1,000");
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!(things(1, "site"), "1 site");
+        assert_eq!(things(1_000, "site"), "1,000 sites");
         assert_eq!(rate(0, SECOND), "0");
         assert_eq!(rate(1, 4 * SECOND), "0.25");
         assert_eq!(rate(123, 10 * SECOND), "12.3");

@@ -36,7 +36,7 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
     lines.push(format!("{} probe hits{cost}", count(ledger.probe_hits)));
     if ledger.orphan_returns > 0 {
         lines.push(format!(
-            "{} returns of calls that were already open at the start are in no figure",
+            "in no figure: the returns of {} calls that were already open at the start",
             count(ledger.orphan_returns)
         ));
     }

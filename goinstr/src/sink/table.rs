@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::columns::{self, Column, Rated};
-use super::human::{count, duration, end_within, start_within, visible, width};
+use super::human::{count, duration, end_within, start_within, things, visible, width};
 use super::screen::Screen;
 use super::{Sink, Size, Sort, ledger};
 use crate::aggregate::{CallEvent, FunctionReport, Ledger, Outcome, Report, SessionInfo};
@@ -181,12 +181,12 @@ impl<W: Write> Sink for TableSink<W> {
         let who = info.pid.map_or(String::new(), |pid| format!("pid {pid}, "));
         let version = info.go_version.as_deref().unwrap_or("unknown Go");
         self.heading = format!(
-            "{who}{} ({}, {}): {} functions at {} sites",
+            "{who}{} ({}, {}): {} at {}",
             visible(&info.exe),
             visible(version),
             info.arch,
-            count(info.functions as u64),
-            count(info.sites as u64),
+            things(info.functions, "function"),
+            things(info.sites, "site"),
         );
         self.names = plan
             .functions
