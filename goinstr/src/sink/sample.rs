@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Sink;
-use crate::aggregate::{CallEvent, End, FunctionReport, Ledger, Outcome, Report, SessionInfo};
+use crate::aggregate::{CallEvent, End, FunctionReport, Ledger, Outcome, ProbeCosts, Report, SessionInfo};
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
 use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
 
@@ -30,7 +30,12 @@ pub(super) fn info() -> SessionInfo {
         functions: FUNCTIONS,
         sites: 12,
         start_unix_ns: 1_790_000_000_000_000_000,
-        probe_costs: None,
+        probe_costs: Some(ProbeCosts {
+            entry_ns: 620,
+            stepped_entry_ns: 1_700,
+            exit_ns: 1_650,
+            floor_ns: 900,
+        }),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct TableSink<W: Write> {
     names: Vec<String>,
     /// Measured functions that also have inlined copies.
     inlined: Vec<String>,
+    /// Shorter calls can hardly be told apart, where that is known.
+    floor_ns: Option<u64>,
     skipped: Vec<Skipped>,
     screen: Screen,
 }
@@ -57,6 +59,7 @@ impl<W: Write> TableSink<W> {
             heading: String::new(),
             names: Vec::new(),
             inlined: Vec::new(),
+            floor_ns: None,
             skipped: Vec::new(),
             screen: Screen::default(),
         }
@@ -199,6 +202,7 @@ impl<W: Write> Sink for TableSink<W> {
             .filter(|function| function.inlined_into > 0);
         self.inlined = inlined.map(|function| function.name.clone()).collect();
         self.skipped.clone_from(&plan.skipped);
+        self.floor_ns = info.probe_costs.map(|costs| u64::from(costs.floor_ns));
         Ok(())
     }
 
@@ -253,6 +257,14 @@ impl<W: Write> Sink for TableSink<W> {
             let names = ledger::some(self.inlined.iter().map(String::as_str));
             lines.push(plain(format!(
                 "inlined copies elsewhere, whose calls can't be seen: {names}"
+            )));
+        }
+        if let Some(floor) = self.floor_ns
+            && shown.iter().any(|figures| figures.p50_ns.is_some_and(|p50| p50 < floor))
+        {
+            lines.push(plain(format!(
+                "corrected for what the probes add; calls shorter than about {} can hardly be told apart",
+                duration(floor)
             )));
         }
         lines.extend(ledger::skipped_lines(&self.skipped).into_iter().map(plain));
