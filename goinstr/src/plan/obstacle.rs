@@ -1,7 +1,7 @@
 //! Why a function that was chosen can't be measured, as the contract names it and for people.
 
 use crate::binary::Vaddr;
-use crate::binary::code::Unmeasurable;
+use crate::binary::code::{Refusal, Unmeasurable};
 
 /// Callers that an explanation names.
 const NAMED: usize = 3;
@@ -34,6 +34,10 @@ impl Obstacle {
             Self::Code(Unmeasurable::TailCall { .. }) => "tail_call",
             Self::Code(Unmeasurable::NotGo) => "not_go",
             Self::Code(Unmeasurable::LockPrefix { .. }) => "lock_prefix",
+            Self::Code(Unmeasurable::Unprobeable {
+                why: Refusal::Return,
+                ..
+            }) => "empty",
             Self::Code(Unmeasurable::Unprobeable { .. }) => "unprobeable",
             Self::Code(Unmeasurable::ClobbersG { .. }) => "clobbers_g",
             Self::Inlined { .. } => "inlined",
@@ -61,6 +65,10 @@ impl Obstacle {
                     "the kernel can't probe the LOCK-prefixed instruction at {at}; measure its callers"
                 )
             }
+            Self::Code(Unmeasurable::Unprobeable {
+                why: Refusal::Return,
+                ..
+            }) => "it does nothing but return: its calls have no duration".to_owned(),
             Self::Code(Unmeasurable::Unprobeable { at, why }) => {
                 format!(
                     "the kernel can't probe the instruction at {at}: {why}; measure its callers"

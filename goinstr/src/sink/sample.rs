@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Sink;
-use crate::aggregate::{CallEvent, End, FunctionReport, Ledger, Outcome, ProbeCosts, Report, SessionInfo};
+use crate::aggregate::{
+    CallEvent, End, FunctionReport, Ledger, Outcome, ProbeCosts, Report, SessionInfo,
+};
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
 use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
 

@@ -260,7 +260,9 @@ impl<W: Write> Sink for TableSink<W> {
             )));
         }
         if let Some(floor) = self.floor_ns
-            && shown.iter().any(|figures| figures.p50_ns.is_some_and(|p50| p50 < floor))
+            && shown
+                .iter()
+                .any(|figures| figures.p50_ns.is_some_and(|p50| p50 < floor))
         {
             lines.push(plain(format!(
                 "corrected for what the probes add; calls shorter than about {} can hardly be told apart",

@@ -1,0 +1,165 @@
+//! A plan's sites, held against the file's own bytes and Go's disassembler. Needs no root.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use goinstr::binary::GoBinary;
+use goinstr::plan::{Pattern, PlanError, ProbePlan, plan};
+
+/// A Go program of testdata/targets, built with `flags`, or `None` (and why) without Go.
+fn build(target: &str, dir: &Path, flags: &[&str]) -> Option<PathBuf> {
+    let go = Command::new("go").arg("version").output();
+    if !go.is_ok_and(|go| go.status.success()) {
+        eprintln!("SKIPPED: there is no go on PATH to build a target with");
+        return None;
+    }
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets");
+    let binary = dir.join(target);
+    let built = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&binary)
+        .args(flags)
+        .current_dir(source.join(target))
+        .env("CGO_ENABLED", "0")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", "-buildvcs=false")
+        .output()
+        .expect("go runs");
+    let told = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{told}");
+    Some(binary)
+}
+
+fn planned(binary: &Path, patterns: &[&str]) -> Result<ProbePlan, PlanError> {
+    let binary = GoBinary::open(binary).expect("a Go program");
+    let parse = |text: &&str| Pattern::parse(text).expect("a pattern");
+    plan(&binary, &patterns.iter().map(parse).collect::<Vec<_>>())
+}
+
+/// Addresses of the RET instructions of each function of package main, by `go tool objdump`.
+fn returns(binary: &Path) -> BTreeMap<String, Vec<u64>> {
+    let objdump = Command::new("go")
+        .args(["tool", "objdump", "-s", "^main\\."])
+        .arg(binary)
+        .output()
+        .expect("go runs");
+    let text = String::from_utf8(objdump.stdout).expect("UTF-8");
+    let mut returns = BTreeMap::new();
+    let mut function = String::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("TEXT ") {
+            let (name, _) = rest.rsplit_once("(SB)").expect("a name");
+            function = name.to_owned();
+            returns.insert(function.clone(), Vec::new());
+        } else if let [_, address, _, instruction, ..] =
+            line.split_whitespace().collect::<Vec<_>>()[..]
+            && instruction == "RET"
+        {
+            let address = address.strip_prefix("0x").expect("an address");
+            let address = u64::from_str_radix(address, 16).expect("hex");
+            returns.get_mut(&function).expect("begun").push(address);
+        }
+    }
+    returns
+}
+
+#[test]
+fn exits_are_the_returns_that_go_s_disassembler_sees_where_the_file_has_them() {
+    for flags in [&[][..], &["-buildmode=pie"], &["-gcflags=all=-N -l"]] {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let Some(binary) = build("names", dir.path(), flags) else {
+            return;
+        };
+        let bytes = std::fs::read(&binary).expect("read");
+        let truth = returns(&binary);
+        let plan = planned(&binary, &["main.*"]).expect("a plan");
+        assert!(plan.functions.len() > 10, "{flags:?}");
+        for function in &plan.functions {
+            let exits: Vec<u64> = function.exits.iter().map(|exit| exit.address.0).collect();
+            // objdump puts blanks for the middle dot and nothing else of such names.
+            let expected = truth.get(&function.name);
+            let expected = expected.unwrap_or_else(|| panic!("{flags:?}: {}", function.name));
+            assert_eq!(&exits, expected, "{flags:?}: {}", function.name);
+            if cfg!(target_arch = "x86_64") {
+                for exit in &function.exits {
+                    let at = usize::try_from(exit.offset.0).expect("fits");
+                    assert_eq!(
+                        bytes[at], 0xc3,
+                        "{flags:?}: {} {}",
+                        function.name, exit.offset
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_chosen_is_either_planned_or_skipped_with_a_reason() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let Some(binary) = build("names", dir.path(), &[]) else {
+        return;
+    };
+    let plan = planned(&binary, &["main.*", "internal/bytealg.Compare"]).expect("a plan");
+    for name in returns(&binary).keys() {
+        let is_planned = plan.functions.iter().any(|function| function.name == *name);
+        let is_skipped = plan.skipped.iter().any(|skipped| skipped.function == *name);
+        assert!(
+            is_planned != is_skipped,
+            "{name}: {is_planned} {is_skipped}"
+        );
+    }
+    let skipped = |name: &str| plan.skipped.iter().find(|skipped| skipped.function == name);
+    let inlined = skipped("main.inlinable").expect("inlined");
+    assert_eq!(inlined.reason, "inlined");
+    assert!(inlined.detail.contains("main.main"), "{}", inlined.detail);
+    assert_eq!(
+        skipped("internal/bytealg.Compare").expect("skipped").reason,
+        "tail_call"
+    );
+    let addresses: Vec<_> = plan
+        .functions
+        .iter()
+        .map(|function| function.entry.address)
+        .collect();
+    assert!(addresses.is_sorted());
+}
+
+#[test]
+fn the_runtime_s_own_ends_of_calls_are_planned() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let Some(binary) = build("goexit", dir.path(), &[]) else {
+        return;
+    };
+    let unwind = planned(&binary, &["main.main"]).expect("a plan").unwind;
+    assert!(
+        unwind.recovery.is_some() && unwind.goexit.is_some(),
+        "{unwind:?}"
+    );
+    // The linker leaves out what nothing calls.
+    let Some(binary) = build("names", dir.path(), &[]) else {
+        return;
+    };
+    let unwind = planned(&binary, &["main.main"]).expect("a plan").unwind;
+    assert!(
+        unwind.recovery.is_some() && unwind.goexit.is_none(),
+        "{unwind:?}"
+    );
+}
+
+#[test]
+fn nothing_measurable_is_an_error_of_its_own() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let Some(binary) = build("names", dir.path(), &[]) else {
+        return;
+    };
+    for pattern in ["main.inlinable", "internal/bytealg.Compare"] {
+        let error = planned(&binary, &[pattern]).expect_err("nothing");
+        let PlanError::NothingMeasurable { skipped } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(skipped.len(), 1);
+        assert!(error.to_string().contains(pattern), "{error}");
+    }
+}
