@@ -6,7 +6,7 @@ use super::args::Format;
 use super::config::Attach;
 use super::failure::Failure;
 use super::subject;
-use crate::plan;
+use crate::plan::{self, ProbePlan};
 use crate::session::{self, SessionError};
 use crate::sink::{JsonSink, Sink, Size, TableOptions, TableSink};
 use crate::target::Target;
@@ -16,6 +16,7 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     let target = Target::find(&attach.selection).map_err(Failure::failed)?;
     let binary = subject::read(&target)?;
     let plan = plan::plan(&binary, &attach.patterns)?;
+    explain(&target, &plan);
     // Before anything is armed: a path that can't be written must not cost the target a hit.
     let mut sink = sink(attach, attach.output.open()?);
     let config = session::Config {
@@ -37,6 +38,41 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(SessionError::Output(error)) => Err(Failure::writing(attach.output.name(), &error)),
         Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+/// What is not wrong, and may still surprise.
+fn explain(target: &Target, plan: &ProbePlan) {
+    let exe = target.exe().display();
+    match target {
+        Target::Process(process) => {
+            log::info!("process {} ({}) runs {exe}", process.pid(), process.comm());
+            if process.executable_deleted() {
+                log::info!("{exe} was replaced or deleted since: what still runs is measured");
+            }
+        }
+        Target::Executable { running, .. } if running.is_empty() => {
+            log::warn!("no process runs {exe} yet: waiting for one");
+        }
+        Target::Executable { running, .. } => {
+            for process in running {
+                log::info!("process {} ({}) runs {exe}", process.pid(), process.comm());
+            }
+        }
+    }
+    let exits: usize = plan
+        .functions
+        .iter()
+        .map(|function| function.exits.len())
+        .sum();
+    log::info!(
+        "{} functions with {exits} returns planned, {} skipped; runtime offsets: {:?}",
+        plan.functions.len(),
+        plan.skipped.len(),
+        plan.layout.source
+    );
+    if plan.unwind.recovery.is_none() {
+        log::info!("runtime.recovery was not found: calls that a panic ends are noticed later");
     }
 }
 

@@ -84,11 +84,12 @@ fn likeness(needle: &str, name: &str, most: usize, worst: Option<Likeness>) -> O
     if needle.len() >= 3 && name.contains(needle) {
         return Some(Likeness::Part(name.len() - needle.len()));
     }
-    // Without a path in the pattern, the name's path is no difference.
-    let name = if needle.contains('/') {
-        &name
-    } else {
-        name.rsplit('/').next().unwrap_or(&name)
+    // What stands before the part that was typed is no difference: path, package, receiver.
+    let after = |mark| name.rsplit(mark).next().unwrap_or(&name);
+    let name = match (needle.contains('/'), needle.contains('.')) {
+        (true, _) => &name,
+        (false, true) => after('/'),
+        (false, false) => after('.'),
     };
     let most = match worst {
         Some(Likeness::Edits(edits)) => most.min(edits),
@@ -151,6 +152,7 @@ mod tests {
             "main.(*Cache[go.shape.string]).Get"
         );
         assert_eq!(of("MAIN.WORK")[0], "main.work");
+        assert_eq!(of("gcBgMrakWorker"), ["runtime.gcBgMarkWorker"]);
     }
 
     #[test]
