@@ -17,19 +17,19 @@ func NewCache(capacity int) *Cache {
 // Get is the product, when it is here.
 func (c *Cache) Get(id int) (Product, bool) {
 	c.mu.RLock()
-	defer c.mu.RUnlock()
 	p, ok := c.products[id]
+	c.mu.RUnlock()
 	return p, ok
 }
 
 // Put keeps a product.
 func (c *Cache) Put(p Product) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.products) >= c.capacity {
 		c.evict()
 	}
 	c.products[p.ID] = p
+	c.mu.Unlock()
 }
 
 func (c *Cache) evict() {

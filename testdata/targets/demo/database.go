@@ -16,21 +16,34 @@ type Product struct {
 
 // Database answers as a database at the other end of a network does: mostly in a few
 // milliseconds, now and then in many.
-type Database struct{}
+type Database struct {
+	rows []Product
+}
+
+// NewDatabase has some hundred products.
+func NewDatabase() *Database {
+	d := &Database{}
+	for id := 0; id < 500; id++ {
+		d.rows = append(d.rows, Product{
+			ID:    id,
+			Name:  fmt.Sprintf("product %d", id),
+			Price: float64(id%97) + 0.99,
+			Text:  fmt.Sprintf("A very useful thing number %d that nobody should be without", id),
+		})
+	}
+	return d
+}
 
 // Load fetches one product.
 func (d *Database) Load(id int) Product {
 	d.query(3 * time.Millisecond)
-	return row(id)
+	return d.rows[id%len(d.rows)]
 }
 
-// All is the catalogue, kept in memory.
+// All is the whole catalogue.
 func (d *Database) All() []Product {
-	rows := make([]Product, 0, 300)
-	for id := 0; id < 300; id++ {
-		rows = append(rows, row(id))
-	}
-	return rows
+	d.query(6 * time.Millisecond)
+	return d.rows
 }
 
 func (d *Database) query(typical time.Duration) {
@@ -39,13 +52,4 @@ func (d *Database) query(typical time.Duration) {
 		wait *= 12
 	}
 	time.Sleep(wait)
-}
-
-func row(id int) Product {
-	return Product{
-		ID:    id,
-		Name:  fmt.Sprintf("product %d", id),
-		Price: float64(id%97) + 0.99,
-		Text:  fmt.Sprintf("A very useful thing number %d that nobody should be without", id),
-	}
 }

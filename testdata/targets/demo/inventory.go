@@ -15,22 +15,30 @@ type Inventory struct {
 
 // NewInventory has plenty of everything.
 func NewInventory() *Inventory {
-	return &Inventory{stock: map[int]int{}}
+	stock := make(map[int]int)
+	for id := 0; id < 500; id++ {
+		stock[id] = 1_000_000
+	}
+	return &Inventory{stock: stock}
 }
 
 // Reserve waits for its turn, then takes one piece.
 func (i *Inventory) Reserve(id int) bool {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	i.audit(id)
 	i.stock[id]--
-	return true
+	left := i.stock[id]
+	i.mu.Unlock()
+	return left > 0
 }
 
 // audit is slow, and done under the lock.
 func (i *Inventory) audit(id int) {
-	_ = id
-	time.Sleep(1500 * time.Microsecond)
+	for piece := 0; piece < 3; piece++ {
+		if i.stock[id] > piece {
+			time.Sleep(500 * time.Microsecond)
+		}
+	}
 }
 
 // pay signs the order and waits for the bank.

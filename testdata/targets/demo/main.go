@@ -39,12 +39,12 @@ func serve(lifetime time.Duration) error {
 	}
 	shop := &Shop{
 		cache:     NewCache(400),
-		database:  &Database{},
+		database:  NewDatabase(),
 		inventory: NewInventory(),
 	}
 	time.AfterFunc(lifetime, func() { listener.Close() })
 	fmt.Printf("listening %s\n", listener.Addr())
-	if err := http.Serve(listener, shop.routes()); !errors.Is(err, net.ErrClosed) {
+	if err := http.Serve(listener, shop); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
