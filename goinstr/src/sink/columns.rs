@@ -96,8 +96,8 @@ impl Column {
     }
 
     /// What it says about a function.
-    pub fn cell(self, figures: &FunctionReport, rated: Rated) -> String {
-        let known = |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), duration);
+    pub fn cell(self, figures: &FunctionReport, reading: Reading) -> String {
+        let known = |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| reading.single(ns));
         let finished = |ns: u64| {
             if figures.calls == 0 {
                 "-".to_owned()
@@ -107,7 +107,7 @@ impl Column {
         };
         match self {
             Self::Calls => count(figures.calls),
-            Self::Rate => match rated {
+            Self::Rate => match reading.rated {
                 Rated::Interval(ns) => rate(figures.calls_in_interval, ns),
                 Rated::Whole(ns) => rate(figures.calls, ns),
             },
@@ -119,6 +119,25 @@ impl Column {
             Self::Max => known(figures.max_ns),
             Self::Total => finished(figures.total_ns),
             Self::SelfTime => finished(figures.self_ns),
+        }
+    }
+}
+
+/// How the figures are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// What calls a second refer to.
+    pub rated: Rated,
+    /// Single durations below this are not known, where that is known.
+    pub floor_ns: Option<u64>,
+}
+
+impl Reading {
+    /// The duration of a single call: no more exact than it was measured.
+    fn single(self, ns: u64) -> String {
+        match self.floor_ns {
+            Some(floor) if ns < floor => format!("<{}", duration(floor)),
+            _ => duration(ns),
         }
     }
 }

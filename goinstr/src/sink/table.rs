@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::columns::{self, Column, Rated};
+use super::columns::{self, Column, Rated, Reading};
 use super::human::{count, duration, end_within, start_within, things, visible, width};
 use super::screen::Screen;
 use super::{Sink, Size, Sort, ledger};
@@ -41,7 +41,7 @@ pub struct TableSink<W: Write> {
     names: Vec<String>,
     /// Measured functions that also have inlined copies.
     inlined: Vec<String>,
-    /// Shorter calls can hardly be told apart, where that is known.
+    /// Durations of single calls below this are not known, where that is known.
     floor_ns: Option<u64>,
     skipped: Vec<Skipped>,
     screen: Screen,
@@ -106,13 +106,17 @@ impl<W: Write> TableSink<W> {
         columns: Option<usize>,
     ) -> Vec<Drawn> {
         let mut shown = columns::of(report);
-        let mut cells = Cells::of(&shown, rows, rated);
+        let reading = Reading {
+            rated,
+            floor_ns: self.floor_ns,
+        };
+        let mut cells = Cells::of(&shown, rows, reading);
         if let Some(columns) = columns {
             while cells.width() + NAME_COLUMNS > columns
                 && let Some(index) = columns::expendable(&shown)
             {
                 shown.remove(index);
-                cells = Cells::of(&shown, rows, rated);
+                cells = Cells::of(&shown, rows, reading);
             }
         }
         let room = columns.map_or(usize::MAX, |columns| columns.saturating_sub(cells.width()));
@@ -265,7 +269,7 @@ impl<W: Write> Sink for TableSink<W> {
                 .any(|figures| figures.p50_ns.is_some_and(|p50| p50 < floor))
         {
             lines.push(plain(format!(
-                "corrected for what the probes add; calls shorter than about {} can hardly be told apart",
+                "durations are corrected for what the probes add to them; below {} they can't be told apart",
                 duration(floor)
             )));
         }
@@ -289,11 +293,11 @@ struct Cells {
 }
 
 impl Cells {
-    fn of(columns: &[Column], rows: &[&FunctionReport], rated: Rated) -> Self {
+    fn of(columns: &[Column], rows: &[&FunctionReport], reading: Reading) -> Self {
         let cells = |figures: &&FunctionReport| {
             columns
                 .iter()
-                .map(|column| column.cell(figures, rated))
+                .map(|column| column.cell(figures, reading))
                 .collect()
         };
         let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
