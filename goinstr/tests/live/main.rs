@@ -15,6 +15,7 @@ mod open;
 mod oracle;
 mod panic;
 mod random;
+mod soak;
 mod stack;
 mod versions;
 
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         lifetime::tests(),
         nesting::tests(),
         oracle::tests(),
+        soak::tests(),
         versions::tests(),
         random::tests(),
     ];
