@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Counter counts the calls of one function from outside: In stands just before a call and Out
@@ -83,13 +84,18 @@ func sayCounters() {
 // them (which shows at most 100 frames of a goroutine).
 func openFrames() map[string]int64 {
 	text := make([]byte, 1<<20)
-	for {
+	for unavailable := true; unavailable; {
 		n := runtime.Stack(text, true)
-		if n < len(text) {
-			text = text[:n]
-			break
+		switch {
+		case n == len(text):
+			text = make([]byte, 2*len(text))
+			continue
+		case strings.Contains(string(text[:n]), "stack unavailable"):
+			// A goroutine is still on its way to where it parks.
+			time.Sleep(time.Millisecond)
+			continue
 		}
-		text = make([]byte, 2*len(text))
+		text, unavailable = text[:n], false
 	}
 	open := map[string]int64{}
 	for _, line := range strings.Split(string(text), "\n") {

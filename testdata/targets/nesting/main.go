@@ -16,27 +16,21 @@ var (
 	leafs  = handshake.Count("main.leaf")
 )
 
-// spin is inlined, so that it belongs to its caller.
-func spin(d time.Duration) {
-	for t := time.Now(); time.Since(t) < d; {
-	}
-}
-
 //go:noinline
-func leaf() { spin(200 * time.Microsecond) }
+func leaf() { handshake.Spin(200 * time.Microsecond) }
 
 //go:noinline
 func left() {
-	spin(300 * time.Microsecond)
+	handshake.Spin(300 * time.Microsecond)
 	leafs.In()
 	leaf()
 	leafs.Out()
-	spin(100 * time.Microsecond)
+	handshake.Spin(100 * time.Microsecond)
 }
 
 //go:noinline
 func right() {
-	spin(500 * time.Microsecond)
+	handshake.Spin(500 * time.Microsecond)
 	for i := 0; i < 3; i++ {
 		leafs.In()
 		leaf()
@@ -46,7 +40,7 @@ func right() {
 
 //go:noinline
 func top() {
-	spin(1000 * time.Microsecond)
+	handshake.Spin(1000 * time.Microsecond)
 	lefts.In()
 	left()
 	lefts.Out()

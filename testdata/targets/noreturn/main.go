@@ -2,7 +2,11 @@
 // They are open at the end.
 package main
 
-import "example.com/handshake"
+import (
+	"sync"
+
+	"example.com/handshake"
+)
 
 var (
 	root    = handshake.Count("main.main.func1")
@@ -17,7 +21,8 @@ var (
 func step(n int) int { return n + 1 }
 
 //go:noinline
-func forever(c chan int, done chan bool) {
+func forever(c chan int, ready *sync.WaitGroup, done chan bool) {
+	ready.Done()
 	for {
 		n := <-c
 		steps.In()
@@ -28,37 +33,37 @@ func forever(c chan int, done chan bool) {
 }
 
 //go:noinline
-func park(done chan bool) {
-	done <- true
+func park(ready *sync.WaitGroup) {
+	ready.Done()
 	select {}
 }
 
 //go:noinline
-func caller(c chan int, done chan bool, looping bool) {
+func caller(c chan int, ready *sync.WaitGroup, done chan bool, looping bool) {
 	if looping {
 		loops.In()
-		forever(c, done)
+		forever(c, ready, done)
 		loops.Out()
 	}
 	parks.In()
-	park(done)
+	park(ready)
 	parks.Out()
 }
 
 func main() {
 	handshake.Ready()
 	c, done := make(chan int), make(chan bool)
+	var ready sync.WaitGroup
+	ready.Add(6)
 	for g := 0; g < 6; g++ {
 		looping := g%2 == 0
 		handshake.Go(root, func() {
 			callers.In()
-			caller(c, done, looping)
+			caller(c, &ready, done, looping)
 			callers.Out()
 		})
 	}
-	for i := 0; i < 3; i++ {
-		<-done
-	}
+	ready.Wait()
 	for i := 0; i < 100; i++ {
 		c <- i
 		<-done

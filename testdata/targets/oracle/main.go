@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	c := &counter{}
+	var c counter
 	token := make(chan bool, 1)
 	token <- true
 	// One goroutine spins at a time, so that none waits for a CPU while it is measured.
@@ -33,9 +33,9 @@ func main() {
 		func(i int) { block(mostly(5*ms, 20*ms, i)) },
 		func(i int) { nap(mostly(25*ms, 80*ms, i)) },
 		func(i int) { ask(requests, mostly(5*ms, 20*ms, i)) },
-		func(i int) { c.add(i) },
+		func(i int) { alone(func() { c.add(i) }) },
 	}
-	rounds := []int{400, 100, 150, 32, 80, 5000}
+	rounds := []int{400, 150, 200, 100, 200, 5000}
 	for g := 0; g < 2; g++ {
 		for k, work := range workers {
 			work, n := work, rounds[k]
