@@ -95,6 +95,7 @@ mod tests {
     fn function(entry: u64, exits: &[u64], reenters: bool) -> PlannedFunction {
         PlannedFunction {
             name: format!("f{entry}"),
+            symbol: None,
             location: None,
             entry: site(entry),
             reenters,

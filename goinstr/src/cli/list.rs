@@ -42,10 +42,12 @@ fn json(out: impl Write, binary: &GoBinary, functions: &[Surveyed<'_>]) -> io::R
     for function in functions {
         let location = function.location(binary);
         let obstacle = function.verdict.as_ref().err();
+        let printed = function.printed();
         let package = names::import_path(names::package(function.name));
         let detail = obstacle.map(plan::Obstacle::detail);
         let listed = line::Listed {
-            function: function.name,
+            function: &printed,
+            symbol: (printed != function.name).then_some(function.name),
             package: &package,
             file: location.as_ref().map(|at| at.file),
             line: location.as_ref().map(|at| at.line),

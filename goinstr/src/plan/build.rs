@@ -18,13 +18,15 @@ pub fn plan(binary: &GoBinary, patterns: &[Pattern]) -> Result<ProbePlan, PlanEr
             file: at.file.to_owned(),
             line: at.line,
         });
+        let name = surveyed.printed().into_owned();
         match surveyed.verdict {
             Ok(Sites {
                 entry,
                 reenters,
                 exits,
             }) => functions.push(PlannedFunction {
-                name: surveyed.name.to_owned(),
+                symbol: (name != surveyed.name).then(|| surveyed.name.to_owned()),
+                name,
                 location,
                 entry,
                 reenters,
@@ -34,7 +36,7 @@ pub fn plan(binary: &GoBinary, patterns: &[Pattern]) -> Result<ProbePlan, PlanEr
             // Its calls are all seen, in its body.
             Err(Obstacle::AbiWrapper { .. }) => {}
             Err(obstacle) => skipped.push(Skipped {
-                function: surveyed.name.to_owned(),
+                function: name,
                 reason: obstacle.reason(),
                 detail: obstacle.detail(),
             }),

@@ -2,6 +2,7 @@
 
 use super::nearest::nearest;
 use super::{Pattern, PlanError};
+use crate::binary::names;
 
 /// Which of `names` the patterns choose together, in the order of `names`.
 ///
@@ -60,11 +61,11 @@ fn matched(pattern: &Pattern, names: &[&str]) -> Vec<usize> {
 }
 
 fn no_such_function(pattern: &Pattern, names: &[&str]) -> PlanError {
-    let nearest = if pattern.is_regex() {
-        Vec::new()
-    } else {
-        nearest(pattern.text(), names.iter().copied())
-    };
+    let mut printed = Vec::new();
+    if !pattern.is_regex() {
+        printed.extend(names.iter().map(|name| names::printed(name)));
+    }
+    let nearest = nearest(pattern.text(), printed.iter().map(AsRef::as_ref));
     PlanError::NoSuchFunction {
         pattern: pattern.text().to_owned(),
         nearest: nearest.into_iter().map(str::to_owned).collect(),

@@ -14,8 +14,10 @@ pub struct Site {
 /// One function to be measured. Its index in [`ProbePlan::functions`] is its id in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedFunction {
-    /// Name as stack traces print it.
+    /// Name as stack traces print it: of a generic function, several can have the same.
     pub name: String,
+    /// Name as the linker wrote it, where it differs: with the type arguments.
+    pub symbol: Option<String>,
     /// Source file and line of the `func` keyword, where the binary tells.
     pub location: Option<Location>,
     /// Where a call begins.

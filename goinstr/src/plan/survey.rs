@@ -3,6 +3,7 @@
 //! Only chosen functions are decoded, on all CPUs where there are many. What `list` shows and what
 //! a plan is made of come from here, so that they can't differ.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZero;
 use std::thread;
@@ -19,7 +20,7 @@ const CALLERS: usize = 3;
 /// One chosen function.
 #[derive(Clone, Debug)]
 pub struct Surveyed<'b> {
-    /// Name as the binary has it.
+    /// Name as the linker wrote it: with the type arguments.
     pub name: &'b str,
     /// Its body, unless it only exists inlined.
     pub function: Option<Function>,
@@ -41,6 +42,12 @@ pub struct Sites {
 }
 
 impl<'b> Surveyed<'b> {
+    /// Name as stack traces and `pprof` print it.
+    #[must_use]
+    pub fn printed(&self) -> Cow<'b, str> {
+        names::printed(self.name)
+    }
+
     /// Address of its body.
     #[must_use]
     pub fn address(&self) -> Option<Vaddr> {
@@ -109,7 +116,7 @@ pub fn survey<'b>(
 }
 
 fn inlined_everywhere(binary: &GoBinary, callers: &[&Function]) -> Obstacle {
-    let name = |caller: &&Function| binary.name(caller).to_owned();
+    let name = |caller: &&Function| binary.printed_name(caller).into_owned();
     Obstacle::Inlined {
         into: u32::try_from(callers.len()).unwrap_or(u32::MAX),
         callers: callers.iter().take(CALLERS).map(name).collect(),

@@ -19,6 +19,7 @@ pub struct JsonSink<W: Write> {
 #[derive(Debug)]
 struct Known {
     name: String,
+    symbol: Option<String>,
     location: Option<Location>,
     inlined_into: u32,
 }
@@ -51,6 +52,7 @@ impl<W: Write> Sink for JsonSink<W> {
             .iter()
             .map(|function| Known {
                 name: function.name.clone(),
+                symbol: function.symbol.clone(),
                 location: function.location.clone(),
                 inlined_into: function.inlined_into,
             })
@@ -144,6 +146,7 @@ fn function<'a>(
 ) -> line::Function<'a> {
     line::Function {
         function: &known.name,
+        symbol: known.symbol.as_deref(),
         interval,
         file: known.location.as_ref().map(|at| at.file.as_str()),
         line: known.location.as_ref().map(|at| at.line),

@@ -80,6 +80,9 @@ pub struct Call<'a> {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Function<'a> {
     pub function: &'a str,
+    /// Name as the linker wrote it, with the type arguments, where it differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +135,9 @@ pub struct Ledger<'a> {
 #[derive(Clone, Debug, Serialize)]
 pub struct Listed<'a> {
     pub function: &'a str,
+    /// Name as the linker wrote it, with the type arguments, where it differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<&'a str>,
     pub package: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<&'a str>,

@@ -48,6 +48,9 @@ fn function(index: u64, name: &str, inlined_into: u32) -> PlannedFunction {
     };
     PlannedFunction {
         name: name.to_owned(),
+        symbol: name
+            .contains("[...]")
+            .then(|| name.replace("...", "go.shape.int")),
         location: (index != 1).then(|| Location {
             file: "/src/app/main.go".to_owned(),
             line: 10 + u32::try_from(index).expect("small"),

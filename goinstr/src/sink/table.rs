@@ -1,5 +1,6 @@
 //! The table of functions: redrawn in place on a terminal, and once at the end everywhere.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -9,7 +10,7 @@ use super::human::{count, duration, end_within, start_within, things, visible, w
 use super::screen::Screen;
 use super::{Sink, Size, Sort, ledger};
 use crate::aggregate::{CallEvent, FunctionReport, Ledger, Outcome, Report, SessionInfo};
-use crate::plan::{ProbePlan, Skipped};
+use crate::plan::{PlannedFunction, ProbePlan, Skipped};
 
 /// Columns that a name keeps before figures are left out for it.
 const NAME_COLUMNS: usize = 20;
@@ -195,11 +196,7 @@ impl<W: Write> Sink for TableSink<W> {
             things(info.functions, "function"),
             things(info.sites, "site"),
         );
-        self.names = plan
-            .functions
-            .iter()
-            .map(|function| visible(&function.name).into_owned())
-            .collect();
+        self.names = distinct(&plan.functions);
         let inlined = plan
             .functions
             .iter()
@@ -284,6 +281,20 @@ impl<W: Write> Sink for TableSink<W> {
         }
         self.print(&lines)
     }
+}
+
+/// What to call each function: as stack traces do, but where several would be called the same.
+fn distinct(functions: &[PlannedFunction]) -> Vec<String> {
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for function in functions {
+        *times.entry(&function.name).or_default() += 1;
+    }
+    let name = |function: &PlannedFunction| {
+        let alone = times.get(function.name.as_str()) == Some(&1);
+        let symbol = function.symbol.as_ref().filter(|_| !alone);
+        visible(symbol.unwrap_or(&function.name)).into_owned()
+    };
+    functions.iter().map(name).collect()
 }
 
 /// The figures of a table as text, with the width of each column.
@@ -384,6 +395,22 @@ mod tests {
             );
             assert!(text.lines().count() < 10, "{columns}: {text}");
         }
+    }
+
+    #[test]
+    fn functions_that_are_printed_the_same_are_told_apart() {
+        let mut plan = sample::plan();
+        let mut twin = plan.functions[1].clone();
+        twin.symbol = Some("main.(*Cache[go.shape.string]).Get".to_owned());
+        plan.functions.push(twin);
+        let names = distinct(&plan.functions);
+        assert_eq!(names[0], "main.work");
+        assert_eq!(names[1], "main.(*Cache[go.shape.int]).Get");
+        assert_eq!(names[5], "main.(*Cache[go.shape.string]).Get");
+        assert_eq!(
+            distinct(&sample::plan().functions)[1],
+            "main.(*Cache[...]).Get"
+        );
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn plan(layout: RuntimeLayout) -> io::Result<ProbePlan> {
         let (entry, exit) = empty::sites(FUNCTIONS[index]);
         Ok::<_, io::Error>(PlannedFunction {
             name: name.to_owned(),
+            symbol: None,
             location: None,
             entry: site(entry)?,
             reenters: !returns,
