@@ -1,0 +1,249 @@
+//! The forms a binary comes in: how it is built, and what is taken away from it afterwards.
+
+use std::{
+    env, fmt, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use goinstr::binary::Arch;
+
+use crate::toolchain::Toolchain;
+
+/// How `go build` is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Executable,
+    Pie,
+    /// Paths of this machine left out.
+    Trimpath,
+    /// Neither optimised nor inlined.
+    Unoptimised,
+    /// With C code, linked by the C linker.
+    CgoExternal,
+    /// With the standard library's C code, linked by Go's linker.
+    CgoInternal,
+    CShared,
+}
+
+impl Mode {
+    pub const ALL: [Self; 7] = [
+        Self::Executable,
+        Self::Pie,
+        Self::Trimpath,
+        Self::Unoptimised,
+        Self::CgoExternal,
+        Self::CgoInternal,
+        Self::CShared,
+    ];
+
+    /// Folder of `testdata/targets`.
+    fn target(self) -> &'static str {
+        match self {
+            Self::Executable | Self::Pie | Self::Trimpath | Self::Unoptimised => "basic",
+            Self::CgoExternal => "cgo",
+            Self::CgoInternal => "cgoint",
+            Self::CShared => "cshared",
+        }
+    }
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Executable => &[],
+            Self::Pie => &["-buildmode=pie"],
+            Self::Trimpath => &["-trimpath"],
+            Self::Unoptimised => &["-gcflags=all=-N -l"],
+            Self::CgoExternal => &["-ldflags=-linkmode=external"],
+            Self::CgoInternal => &["-ldflags=-linkmode=internal"],
+            Self::CShared => &["-buildmode=c-shared"],
+        }
+    }
+
+    fn needs_c(self) -> bool {
+        matches!(self, Self::CgoExternal | Self::CgoInternal | Self::CShared)
+    }
+}
+
+/// What is missing from a binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stripping {
+    Nothing,
+    /// `-ldflags="-s -w"`
+    Linker,
+    /// binutils' `strip`
+    Strip,
+    /// Section headers, and whatever no segment loads: what `sstrip` does.
+    Sections,
+}
+
+/// One build, whose forms are compared.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub toolchain: Toolchain,
+    pub arch: Arch,
+    pub mode: Mode,
+}
+
+impl Plan {
+    /// Why it can't be built here.
+    pub fn impossible(&self) -> Option<&'static str> {
+        (self.mode.needs_c() && !self.native()).then_some("needs a C compiler for the architecture")
+    }
+
+    pub fn strippings(&self) -> Vec<Stripping> {
+        let mut strippings = vec![Stripping::Nothing];
+        if self.mode == Mode::Executable {
+            strippings.push(Stripping::Linker);
+        }
+        strippings.extend([Stripping::Strip, Stripping::Sections]);
+        strippings
+    }
+
+    /// The binary with everything in it.
+    pub fn build(&self) -> Result<PathBuf, String> {
+        self.go_build(self.mode.flags(), "whole")
+    }
+
+    /// `twin` with something taken away; `Err` within if this machine can't.
+    pub fn strip(
+        &self,
+        twin: &Path,
+        stripping: Stripping,
+    ) -> Result<Result<PathBuf, &'static str>, String> {
+        let to = self.place(&stripping.to_string());
+        match stripping {
+            Stripping::Nothing => return Ok(Ok(twin.to_owned())),
+            Stripping::Linker => return self.go_build(&["-ldflags=-s -w"], "sw").map(Ok),
+            Stripping::Strip if !self.native() => {
+                return Ok(Err("needs binutils for the architecture"));
+            }
+            Stripping::Strip => {
+                let stripped = Command::new("strip").arg("-o").arg(&to).arg(twin).output();
+                match stripped {
+                    Err(_) => return Ok(Err("needs binutils")),
+                    Ok(output) if !output.status.success() => {
+                        return Err(format!(
+                            "strip: {}",
+                            String::from_utf8_lossy(&output.stderr)
+                        ));
+                    }
+                    Ok(_) => {}
+                }
+            }
+            Stripping::Sections => {
+                let mut bytes =
+                    fs::read(twin).map_err(|why| format!("{}: {why}", twin.display()))?;
+                drop_sections(&mut bytes).ok_or("the twin is no ELF file")?;
+                fs::write(&to, bytes).map_err(|why| format!("{}: {why}", to.display()))?;
+            }
+        }
+        Ok(Ok(to))
+    }
+
+    fn go_build(&self, flags: &[&str], form: &str) -> Result<PathBuf, String> {
+        let to = self.place(form);
+        let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets");
+        let mut go = Command::new(&self.toolchain.go);
+        if let Some(home) = env::var_os("HOME") {
+            // Beside the toolchains: a standard library for each of them is large.
+            go.env("GOCACHE", Path::new(&home).join(".cache/goinstr/gocache"));
+        }
+        let output = go
+            .args(["build", "-buildvcs=false", "-o"])
+            .arg(&to)
+            .args(flags)
+            .arg(".")
+            .current_dir(targets.join(self.mode.target()))
+            .env("GOOS", "linux")
+            .env("GOARCH", goarch(self.arch))
+            .env("CGO_ENABLED", if self.mode.needs_c() { "1" } else { "0" })
+            .env("GOTOOLCHAIN", "local")
+            .env("GOPROXY", "off")
+            .env("GOWORK", "off")
+            .env("GOFLAGS", "")
+            .env_remove("GOROOT")
+            .output()
+            .map_err(|why| format!("{}: {why}", self.toolchain.go.display()))?;
+        if output.status.success() {
+            return Ok(to);
+        }
+        Err(format!(
+            "go build: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    }
+
+    fn place(&self, form: &str) -> PathBuf {
+        let name = format!("matrix-{self}-{form}").replace(' ', "-");
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+    }
+
+    fn native(&self) -> bool {
+        self.arch.name() == env::consts::ARCH
+    }
+}
+
+/// As Go names the architecture.
+pub fn goarch(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "amd64",
+        Arch::Aarch64 => "arm64",
+    }
+}
+
+/// Cuts the file behind its last segment and takes the section headers out of the ELF header
+/// (e_shoff, e_shentsize, e_shnum, e_shstrndx of a 64-bit little-endian file).
+fn drop_sections(elf: &mut Vec<u8>) -> Option<()> {
+    const PROGRAM_HEADER: usize = 56;
+    let word = |at: usize| {
+        elf.get(at..at + 8)
+            .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")))
+    };
+    let table = word(0x20)? as usize;
+    let count = usize::from(*elf.get(0x38)?);
+    let mut end = 0;
+    for header in (0..count).map(|index| table + index * PROGRAM_HEADER) {
+        end = end.max(word(header + 0x08)? + word(header + 0x20)?);
+    }
+    elf.truncate(end as usize);
+    elf.get_mut(0x28..0x30)?.fill(0);
+    elf.get_mut(0x3a..0x40)?.fill(0);
+    Some(())
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} {}",
+            self.toolchain.version,
+            goarch(self.arch),
+            self.mode
+        )
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Executable => "exe",
+            Self::Pie => "pie",
+            Self::Trimpath => "trimpath",
+            Self::Unoptimised => "-N-l",
+            Self::CgoExternal => "cgo-external",
+            Self::CgoInternal => "cgo-internal",
+            Self::CShared => "c-shared",
+        })
+    }
+}
+
+impl fmt::Display for Stripping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Nothing => "whole",
+            Self::Linker => "-s-w",
+            Self::Strip => "strip",
+            Self::Sections => "no-sections",
+        })
+    }
+}
