@@ -28,7 +28,7 @@ use goinstr::binary::Arch;
 use table::{Outcome, Row, Table};
 use toolchain::Toolchain;
 
-/// Minor versions of Go that package registries have toolchains of. `cargo xtask setup` fetches them.
+/// Minor versions of Go that package registries have toolchains of. `cargo xtask toolchains` fetches them.
 const MINORS: [u32; 8] = [19, 21, 22, 23, 24, 25, 26, 27];
 
 /// Built by every version whatever `GOINSTR_MATRIX` says.
