@@ -45,6 +45,7 @@ pub(super) async fn run(
         aggregation: config.aggregation,
         clock: Clock::now(),
         began: monotonic_ns(),
+        ended: None,
         output: Ok(()),
     };
     attached.kernel.set_phase(PHASE_RECORDING);
@@ -59,6 +60,7 @@ pub(super) async fn run(
         .await;
 
     attached.kernel.set_phase(PHASE_CLOSING);
+    state.ended = Some(monotonic_ns());
     let kernel = attached.disarm();
     state.finish(&kernel, &mut logger, end, sink)?;
     Ok(end)
@@ -71,6 +73,8 @@ struct State {
     aggregation: Aggregation,
     clock: Clock,
     began: u64,
+    /// When no call could open any more. Disarming takes a while that no rate may count.
+    ended: Option<u64>,
     /// How writing went so far; after an error nothing more is written.
     output: io::Result<()>,
 }
@@ -144,7 +148,7 @@ impl State {
     }
 
     fn report(&mut self, kernel: &Kernel) -> Report {
-        let elapsed = monotonic_ns() - self.began;
+        let elapsed = self.ended.unwrap_or_else(monotonic_ns) - self.began;
         match self.aggregation {
             Aggregation::Kernel => self.aggregator.report(elapsed, |id| {
                 Some((kernel.totals(id), kernel.histogram(id)))
