@@ -286,10 +286,12 @@ fn checked_arm64(check: &[u32]) -> Vec<u32> {
 
 #[test]
 fn arm64_is_entered_after_its_stack_check() {
-    let forms: [&[u32]; 6] = [
-        &[GUARD, 0xeb30_63ff],                                    // cmp sp, x16
-        &[0xf940_0f90, 0xeb30_63ff],                              // with guard 24
-        &[GUARD, 0xd10f_83f1, COMPARE],                           // sub x17, sp, #992
+    let forms: [&[u32]; 8] = [
+        &[0xf940_0b81, 0x9100_03e2, 0xeb01_005f], // Go 1.17: ldr x1; mov x2, sp; cmp x2, x1
+        &[GUARD, 0x9100_03f1, COMPARE],           // Go 1.18: mov x17, sp
+        &[GUARD, 0xeb30_63ff],                    // cmp sp, x16
+        &[0xf940_0f90, 0xeb30_63ff],              // with guard 24
+        &[GUARD, 0xd10f_83f1, COMPARE],           // sub x17, sp, #992
         &[GUARD, 0xf13e_43f1, 0x5400_0000 | 6 << 5 | 3, COMPARE], // subs x17, sp, #3984
         &[
             GUARD,

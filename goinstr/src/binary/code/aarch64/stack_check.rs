@@ -3,7 +3,7 @@
 //! `ldr x16, [x28, #guard]`, with `guard` 16, or 24 in functions that run on the system stack, and
 //! by frame size:
 //!
-//! 1. small: `cmp sp, x16; b.ls`
+//! 1. small: `cmp sp, x16; b.ls`, before Go 1.19 `mov x17, sp; cmp x17, x16; b.ls`
 //! 2. large: `sub x17, sp, #N; cmp x17, x16; b.ls`
 //! 3. huge: `subs x17, sp, #N` or `mov x27, #N…; subs x17, sp, x27`, then `b.lo; cmp x17, x16; b.ls`
 //!
@@ -42,7 +42,7 @@ pub(super) fn find(code: &Code<'_>) -> Option<StackCheck> {
     if is_compare_of_sp(word, guard) {
         return cursor.finish(None);
     }
-    if is_sub_from_sp(word, below) {
+    if is_sub_from_sp(word, below) || is_copy_of_sp(word, below) {
         word = cursor.take()?;
     } else {
         while is_move_to_scratch(word) {
@@ -105,6 +105,11 @@ fn is_compare_of_sp(word: u32, guard: u32) -> bool {
 /// `cmp xN, xM`
 fn is_compare(word: u32, below: u32, guard: u32) -> bool {
     word == 0xeb00_001f | guard << 16 | below << 5
+}
+
+/// `mov xD, sp`
+fn is_copy_of_sp(word: u32, below: u32) -> bool {
+    word == 0x9100_03e0 | below
 }
 
 /// `sub xD, sp, #N`, N shifted or not
