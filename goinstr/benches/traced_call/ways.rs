@@ -1,0 +1,181 @@
+//! The ways to run the same calls.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use goinstr::{
+    attach::{Aggregation, Attached, Costs, Scope, Settings, calibration},
+    binary::GoBinary,
+    event::Reader,
+    plan::{Pattern, ProbePlan, Site, plan},
+};
+use goinstr_common::control::{PHASE_CLOSING, PHASE_RECORDING};
+
+use crate::target::Target;
+
+const RING_BYTES: u32 = 4 << 20;
+
+/// A way to run the calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Untraced,
+    Idle,
+    Kernel,
+    Ring,
+    KernelFirstByte,
+    EntryOnly,
+}
+
+impl Way {
+    pub const ALL: [Self; 6] = [
+        Self::Untraced,
+        Self::Idle,
+        Self::Kernel,
+        Self::Ring,
+        Self::KernelFirstByte,
+        Self::EntryOnly,
+    ];
+
+    pub fn index(self) -> usize {
+        Self::ALL.iter().position(|&way| way == self).unwrap_or(0)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Untraced => "untraced",
+            Self::Idle => "probes at the same two sites that do nothing",
+            Self::Kernel => "traced, aggregated in the kernel",
+            Self::Ring => "traced, every call through the ring buffer",
+            Self::KernelFirstByte => "traced at the first byte and the return",
+            Self::EntryOnly => "a probe that does nothing at the entry alone",
+        }
+    }
+
+    /// Times calls of `main.work` in this way; ns per call.
+    pub fn time(self, exe: &Path, target: &mut Target, calls: u64) -> Result<f64> {
+        if self == Self::Untraced {
+            return target.time("work", calls * 100);
+        }
+        let mut plan = plan_of(exe, "main.work")?;
+        match self {
+            Self::KernelFirstByte => plan.functions[0].entry = first_byte(exe, "main.work")?,
+            Self::EntryOnly => plan.functions[0].exits.clear(),
+            _ => {}
+        }
+        let aggregation = if self == Self::Ring {
+            Aggregation::Ring
+        } else {
+            Aggregation::Kernel
+        };
+        let mut attached = Attached::arm(
+            &plan,
+            exe,
+            &settings(target.pid(), aggregation, Costs::default()),
+        )?;
+        if matches!(self, Self::Idle | Self::EntryOnly) {
+            let took = target.time("work", calls);
+            drop(attached.disarm());
+            return took;
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut reader = Reader::new(attached.kernel.take_ring()?, 1, RING_BYTES);
+        let stopping = Arc::clone(&stop);
+        let draining = thread::spawn(move || {
+            let mut records = 0;
+            while !stopping.load(Ordering::Relaxed) {
+                records += reader.drain(|_| ());
+                thread::sleep(reader.pause());
+            }
+            records + reader.drain(|_| ())
+        });
+        attached.kernel.set_phase(PHASE_RECORDING);
+        let took = target.time("work", calls)?;
+        attached.kernel.set_phase(PHASE_CLOSING);
+        let kernel = attached.disarm();
+        stop.store(true, Ordering::Relaxed);
+        let records = draining.join().ok().context("the reader panicked")?;
+        // A benchmark of calls that were not measured would be worth nothing.
+        ensure!(
+            kernel.totals(0).returned == calls,
+            "{} of {calls} calls were counted",
+            kernel.totals(0).returned
+        );
+        ensure!(
+            self != Self::Ring || records as u64 == calls,
+            "{records} of {calls} records came"
+        );
+        Ok(took)
+    }
+}
+
+/// The duration of `main.parent` as goinstr measures it with its 1,000 callees traced, and as it is untraced; ns.
+pub fn parent(exe: &Path, target: &mut Target) -> Result<(f64, f64)> {
+    const CALLS: u64 = 20;
+    let plan = plan_of(exe, "/^main\\.(parent|spin)$/")?;
+    let costs = calibration::measure(plan.layout, None)?;
+    let mut pairs = Vec::new();
+    for _ in 0..5 {
+        let truth = target.time("parent", CALLS)?;
+        let attached = Attached::arm(
+            &plan,
+            exe,
+            &settings(target.pid(), Aggregation::Kernel, costs),
+        )?;
+        attached.kernel.set_phase(PHASE_RECORDING);
+        target.time("parent", CALLS)?;
+        attached.kernel.set_phase(PHASE_CLOSING);
+        let kernel = attached.disarm();
+        let id = plan
+            .functions
+            .iter()
+            .position(|function| function.name == "main.parent");
+        let totals = kernel.totals(u32::try_from(id.context("no main.parent")?)?);
+        ensure!(
+            totals.returned == CALLS,
+            "{} of {CALLS} calls were counted",
+            totals.returned
+        );
+        pairs.push((totals.total_ns as f64 / CALLS as f64, truth));
+    }
+    pairs.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+    Ok(pairs[pairs.len() / 2])
+}
+
+fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
+    Settings {
+        scope: Scope::Process {
+            pid,
+            kernel_pid: Some(pid),
+        },
+        aggregation,
+        slower_than_ns: None,
+        ring_bytes: RING_BYTES,
+        target_memory: None,
+        costs,
+        method: None,
+    }
+}
+
+fn plan_of(exe: &Path, pattern: &str) -> Result<ProbePlan> {
+    let binary = GoBinary::open(exe)?;
+    Ok(plan(&binary, &[Pattern::parse(pattern)?])?)
+}
+
+fn first_byte(exe: &Path, name: &str) -> Result<Site> {
+    let binary = GoBinary::open(exe)?;
+    let function = binary.named(name).next().context("no such function")?;
+    let offset = binary
+        .file_offset(function.entry)
+        .context("not in the file")?;
+    Ok(Site {
+        address: function.entry,
+        offset,
+    })
+}
