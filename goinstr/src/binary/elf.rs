@@ -4,7 +4,7 @@
 //! gives an error and not a SIGBUS. Format: System V ABI, `elf(5)`; headers parsed by `object`.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use object::LittleEndian;
@@ -56,6 +56,7 @@ pub(super) struct Elf {
     /// ET_DYN: a PIE or a shared object, whose addresses the loader shifts.
     position_independent: bool,
     interpreted: bool,
+    entry: u64,
     segments: Vec<Segment>,
     sections: Vec<Section>,
     relocations: Relocations,
@@ -123,6 +124,7 @@ impl Elf {
             }
         }
         let position_independent = header.e_type(endian) == elf::ET_DYN;
+        let entry = header.e_entry(endian);
         drop(cache);
         let mut elf = Self {
             file,
@@ -130,6 +132,7 @@ impl Elf {
             arch,
             position_independent,
             interpreted,
+            entry,
             segments,
             sections,
             relocations: Relocations::default(),
@@ -142,6 +145,17 @@ impl Elf {
 
     pub fn arch(&self) -> Arch {
         self.arch
+    }
+
+    /// Address of the program's first instruction.
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+
+    /// Device and inode of the file.
+    pub fn identity(&self) -> std::io::Result<(u64, u64)> {
+        let metadata = self.file.metadata()?;
+        Ok((metadata.dev(), metadata.ino()))
     }
 
     pub fn position_independent(&self) -> bool {

@@ -25,6 +25,7 @@ mod sources;
 mod symtab;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod version;
 
 pub use address::{FileOffset, Vaddr};
@@ -37,3 +38,4 @@ pub use layout::{LayoutSource, RecoverySp, RuntimeLayout};
 pub use line::Location;
 pub use moduledata::PclntabSource;
 pub use sources::SymbolSources;
+pub use verify::{LayoutDoubt, verify_layout};

@@ -31,11 +31,12 @@ impl SymbolSources {
 
 impl GoBinary {
     pub fn symbol_sources(&self) -> SymbolSources {
-        // `runtime/cgo` is linked in exactly when cgo is.
+        // The assembly of `runtime/cgo`, which is linked in exactly when cgo is, has this entry
+        // in every version and architecture.
         let cgo = self
             .functions()
             .iter()
-            .any(|function| self.name(function).starts_with("runtime/cgo."));
+            .any(|function| self.name(function) == "crosscall2");
         SymbolSources {
             pclntab: self.module.source,
             shape: self.module.versions,

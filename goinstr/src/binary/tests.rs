@@ -262,6 +262,72 @@ fn what_is_no_go_program_is_refused_in_words() {
     ));
 }
 
+#[test]
+fn the_layout_is_held_against_the_live_process() {
+    for arguments in [
+        &[][..],
+        &["-ldflags=-s -w"],
+        &["-ldflags=-s -w", "-buildmode=pie"],
+    ] {
+        let built = build("steady", arguments);
+        let binary = built.open();
+        let layout = binary.runtime_layout().unwrap();
+        let child = Child::start(&built.path);
+        let seen = verify_layout(&binary, &layout, child.0.id()).unwrap();
+        // The main goroutine, the collector's two, the finalizers'; and the program's own.
+        assert!(seen >= 5, "{seen} goroutines with {arguments:?}");
+        let shifted = RuntimeLayout {
+            atomicstatus: layout.goid,
+            goid: layout.goid,
+            ..layout
+        };
+        for wrong in [
+            RuntimeLayout {
+                goid: layout.goid + 8,
+                ..layout
+            },
+            RuntimeLayout {
+                atomicstatus: layout.sched_pc,
+                ..shifted
+            },
+            RuntimeLayout {
+                sched_sp: layout.sched_pc,
+                ..layout
+            },
+            RuntimeLayout {
+                m_curg: layout.m_curg + 8,
+                ..layout
+            },
+        ] {
+            assert!(
+                verify_layout(&binary, &wrong, child.0.id()).is_err(),
+                "{wrong:?}"
+            );
+        }
+    }
+}
+
+/// A running target, killed at the end.
+struct Child(std::process::Child);
+
+impl Child {
+    fn start(program: &Path) -> Self {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let child = command.spawn().unwrap();
+        // Its runtime starts its own goroutines before main, in some milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        Self(child)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Everything that can be asked, of a program that may be damaged.
 fn ask_everything(path: &Path) {
     let Ok(binary) = GoBinary::open(path) else {
