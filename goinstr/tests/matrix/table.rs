@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use goinstr::binary::Arch;
+
 use crate::{
     compare::Score,
     form::{Plan, Stripping, goarch},
@@ -14,9 +16,27 @@ pub enum Outcome {
     Skipped(&'static str),
 }
 
+/// What was compared, as the table's left half tells it.
+pub struct Form {
+    pub version: String,
+    pub arch: Arch,
+    pub build: String,
+    pub stripped: String,
+}
+
+impl Form {
+    pub fn of(plan: &Plan, stripping: Stripping) -> Self {
+        Self {
+            version: plan.toolchain.version.clone(),
+            arch: plan.arch,
+            build: plan.mode.to_string(),
+            stripped: stripping.to_string(),
+        }
+    }
+}
+
 pub struct Row {
-    pub plan: Plan,
-    pub stripping: Stripping,
+    pub form: Form,
     pub outcome: Outcome,
 }
 
@@ -34,25 +54,24 @@ impl fmt::Display for Table {
         let mut rows: Vec<(String, &Outcome)> = self
             .0
             .iter()
-            .map(
-                |Row {
-                     plan,
-                     stripping,
-                     outcome,
-                 }| {
-                    let arch = goarch(plan.arch);
-                    let version = &plan.toolchain.version;
-                    (
-                        format!("{version:<8} {arch:<5} {:<12} {stripping:<11}", plan.mode),
-                        outcome,
-                    )
-                },
-            )
+            .map(|Row { form, outcome }| {
+                let Form {
+                    version,
+                    arch,
+                    build,
+                    stripped,
+                } = form;
+                let arch = goarch(*arch);
+                (
+                    format!("{version:<9} {arch:<5} {build:<22} {stripped:<11}"),
+                    outcome,
+                )
+            })
             .collect();
         rows.sort_by(|(one, _), (other, _)| one.cmp(other));
         writeln!(
             f,
-            "\n{:<8} {:<5} {:<12} {:<11} {:>13} {:>13} {:>8}",
+            "\n{:<9} {:<5} {:<22} {:<11} {:>13} {:>13} {:>8}",
             "go", "arch", "build", "stripped", "functions", "sites", "refused"
         )?;
         let mut skipped = 0;
