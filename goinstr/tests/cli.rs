@@ -213,6 +213,59 @@ fn a_process_that_is_no_go_program_is_called_by_its_own_name() {
     }
 }
 
+/// The program that testdata/targets/cshared describes: C that computes for long in a Go library.
+fn c_program(dir: &Path) -> Option<Sleeper> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets/cshared");
+    let tool = |name: &str| Command::new(name).arg("--help").output().is_ok();
+    if !tool("go") || !tool("cc") {
+        eprintln!("SKIPPED: no go or no cc on PATH to build a C program with a Go library with");
+        return None;
+    }
+    let library = dir.join("libfib.so");
+    let host = dir.join("host");
+    let built = Command::new("go")
+        .args(["build", "-buildmode=c-shared", "-o"])
+        .arg(&library)
+        .arg(".")
+        .current_dir(&source)
+        .env("CGO_ENABLED", "1")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", "-buildvcs=false")
+        .status();
+    assert!(built.expect("go runs").success());
+    let cc = Command::new("cc")
+        .arg(source.join("host/host.c"))
+        .args(["-ldl", "-o"])
+        .arg(&host)
+        .status();
+    assert!(cc.expect("cc runs").success());
+    let child = Command::new(&host).arg(&library).arg("70").spawn();
+    Some(Sleeper(child.expect("spawn")))
+}
+
+#[test]
+fn go_in_a_library_of_a_c_program_is_found() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let Some(program) = c_program(dir.path()) else {
+        return;
+    };
+    let pid = program.pid();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        // The library is loaded some time after the start.
+        let list = goinstr(&["list", "--pid", &pid, "main.fib"]);
+        let text = stdout(&list);
+        if text.contains("main.fib") {
+            break;
+        }
+        let late = std::time::Instant::now() > deadline;
+        assert!(!late, "{text}{}", stderr(&list));
+    }
+    let lines = json(&["inspect", "--output", "json", "--pid", &pid]);
+    let exe = lines[0]["exe"].as_str().expect("exe");
+    assert!(exe.ends_with("libfib.so"), "{exe}");
+}
+
 #[test]
 fn a_pattern_that_matches_nothing_names_the_nearest() {
     let Some(names) = names() else { return };

@@ -13,8 +13,8 @@ use crate::target::Target;
 
 /// Measures until the end that `attach` says, the user or the target brings about.
 pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
-    let target = Target::find(&attach.selection).map_err(Failure::failed)?;
-    let binary = subject::read(&target)?;
+    let mut target = Target::find(&attach.selection).map_err(Failure::failed)?;
+    let binary = subject::read(&mut target)?;
     let plan = plan::plan(&binary, &attach.patterns)?;
     explain(&target, &plan);
     // Before anything is armed: a path that can't be written must not cost the target a hit.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::Subject;
 use super::failure::Failure;
-use crate::binary::GoBinary;
+use crate::binary::{BinaryError, GoBinary};
 use crate::target::Target;
 
 /// An opened binary and what to call it.
@@ -29,11 +29,11 @@ impl Subject {
                 })
             }
             Self::Selected(selection) => {
-                let target = Target::find(selection).map_err(Failure::failed)?;
-                let binary = read(&target)?;
+                let mut target = Target::find(selection).map_err(Failure::failed)?;
+                let binary = read(&mut target)?;
                 Ok(Opened {
                     binary,
-                    path: target.exe().to_owned(),
+                    path: target.image().path().to_owned(),
                     _target: Some(target),
                 })
             }
@@ -41,17 +41,45 @@ impl Subject {
     }
 }
 
-/// Reads the executable of a target. Errors call it as the process does, not by the descriptor
-/// that it is read through.
-pub(super) fn read(target: &Target) -> Result<GoBinary, Failure> {
-    let path = target.open_path();
-    GoBinary::open(&path).map_err(|error| {
-        let line = error.to_string().replace(&text(&path), &text(target.exe()));
-        match target.pid() {
-            Some(pid) => Failure::failed(format_args!("process {pid}: {line}")),
-            None => Failure::failed(line),
+/// Reads the Go code of a target: its executable, or the only Go library of a process that is no
+/// Go program itself, which is then what is measured of it.
+pub(super) fn read(target: &mut Target) -> Result<GoBinary, Failure> {
+    let error = match GoBinary::open(&target.open_path()) {
+        Ok(binary) => return Ok(binary),
+        Err(error) => error,
+    };
+    if !matches!(error, BinaryError::NotGo { .. }) {
+        return Err(told(target, &error));
+    }
+    let libraries = target.libraries().map_err(Failure::failed)?;
+    let mut found = libraries.into_iter().filter_map(|library| {
+        let binary = GoBinary::open(&library.open_path()).ok()?;
+        Some((library, binary))
+    });
+    match (found.next(), found.next()) {
+        (Some((library, binary)), None) => {
+            log::info!("the Go code is in the library {}", library.path().display());
+            target.measure(library);
+            Ok(binary)
         }
-    })
+        (Some((first, _)), Some((second, _))) => Err(Failure::failed(format_args!(
+            "several libraries of the process are Go ({}, {}, …): choose one with --exe",
+            first.path().display(),
+            second.path().display()
+        ))),
+        (None, _) => Err(told(target, &error)),
+    }
+}
+
+/// The error with the file called as the process does, not by the descriptor that it is read through.
+fn told(target: &Target, error: &BinaryError) -> Failure {
+    let line = error
+        .to_string()
+        .replace(&text(&target.open_path()), &text(target.exe()));
+    match target.pid() {
+        Some(pid) => Failure::failed(format_args!("process {pid}: {line}")),
+        None => Failure::failed(line),
+    }
 }
 
 fn text(path: &Path) -> String {

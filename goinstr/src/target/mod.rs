@@ -6,6 +6,7 @@
 
 mod error;
 mod executable;
+mod mapped;
 mod namespace;
 mod process;
 mod procfs;
@@ -82,11 +83,11 @@ impl Target {
         }
     }
 
-    /// The executable, open.
+    /// The file to measure, open: the executable, unless [`Target::measure`] chose another.
     #[must_use]
-    pub fn executable(&self) -> &Executable {
+    pub fn image(&self) -> &Executable {
         match self {
-            Self::Process(process) => process.executable(),
+            Self::Process(process) => process.measured(),
             Self::Executable { executable, .. } => executable,
         }
     }
@@ -100,12 +101,36 @@ impl Target {
     /// Path of the executable as the process sees it: for people, not for opening.
     #[must_use]
     pub fn exe(&self) -> &Path {
-        self.executable().path()
+        match self {
+            Self::Process(process) => process.executable().path(),
+            Self::Executable { executable, .. } => executable.path(),
+        }
     }
 
-    /// A path under which this goinstr can open the very same file, whatever happens to the process.
+    /// A path under which this goinstr can open the very file to measure, whatever happens to the
+    /// process.
     #[must_use]
     pub fn open_path(&self) -> PathBuf {
-        self.executable().open_path()
+        self.image().open_path()
+    }
+
+    /// The other files that the process has mapped as code, each once: libraries, plugins.
+    ///
+    /// # Errors
+    /// [`TargetError::Permission`], [`TargetError::Vanished`].
+    pub fn libraries(&self) -> Result<Vec<Executable>, TargetError> {
+        let Self::Process(process) = self else {
+            return Ok(Vec::new());
+        };
+        let mut files = mapped::files(process.pid())?;
+        files.retain(|file| file.image() != process.executable().image());
+        Ok(files)
+    }
+
+    /// Chooses a library of the process as what is to be measured in it.
+    pub fn measure(&mut self, library: Executable) {
+        if let Self::Process(process) = self {
+            process.measure(library);
+        }
     }
 }

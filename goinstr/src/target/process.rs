@@ -21,6 +21,7 @@ pub struct Process {
     comm: String,
     start_ticks: u64,
     executable: Executable,
+    library: Option<Executable>,
     deleted: bool,
     namespace: Option<PidNamespace>,
 }
@@ -80,6 +81,7 @@ impl Process {
             comm: stat.comm,
             start_ticks: stat.start_ticks,
             executable,
+            library: None,
             deleted,
             namespace,
         };
@@ -107,6 +109,16 @@ impl Process {
     #[must_use]
     pub fn executable(&self) -> &Executable {
         &self.executable
+    }
+
+    /// The file to measure: a library if one was chosen, else the executable.
+    pub(super) fn measured(&self) -> &Executable {
+        self.library.as_ref().unwrap_or(&self.executable)
+    }
+
+    /// Chooses a library.
+    pub(super) fn measure(&mut self, library: Executable) {
+        self.library = Some(library);
     }
 
     /// Whether the executable's file has been deleted or replaced since the process began
