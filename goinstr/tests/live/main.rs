@@ -10,6 +10,7 @@ mod support;
 mod foreign;
 mod goroutine;
 mod lifetime;
+mod modes;
 mod nesting;
 mod open;
 mod oracle;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         foreign::tests(),
         open::tests(),
         lifetime::tests(),
+        modes::tests(),
         nesting::tests(),
         oracle::tests(),
         soak::tests(),

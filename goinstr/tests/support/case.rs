@@ -18,6 +18,7 @@ pub struct Case {
     args: Vec<String>,
     env: Vec<(&'static str, &'static str)>,
     patterns: Vec<String>,
+    options: Vec<&'static str>,
     may_skip: Vec<&'static str>,
     may_lose: bool,
 }
@@ -39,6 +40,7 @@ impl Case {
             args: Vec::new(),
             env: Vec::new(),
             patterns: vec!["main.*".to_owned()],
+            options: Vec::new(),
             may_skip: Vec::new(),
             may_lose: false,
         }
@@ -62,6 +64,12 @@ impl Case {
         self
     }
 
+    /// With options to `goinstr attach`.
+    pub fn options(mut self, options: &[&'static str]) -> Self {
+        self.options = options.to_vec();
+        self
+    }
+
     /// Functions that goinstr may report as skipped instead of measuring them.
     pub fn may_skip(mut self, functions: &[&'static str]) -> Self {
         self.may_skip = functions.to_vec();
@@ -79,8 +87,9 @@ impl Case {
     pub fn run(&self) -> Result<Measured> {
         let exe = self.build.executable()?;
         let mut target = Target::start_with(&exe, &self.args, &self.env)?;
-        let patterns: Vec<&str> = self.patterns.iter().map(String::as_str).collect();
-        let measurement = Measurement::start(target.pid, &patterns)?;
+        let mut args = self.options.clone();
+        args.extend(self.patterns.iter().map(String::as_str));
+        let measurement = Measurement::start(target.pid, &args)?;
         target.go()?;
         let truth = target.truth()?;
         let report = measurement.interrupt()?;

@@ -27,6 +27,17 @@ pub struct Function {
     pub interval: Option<u64>,
 }
 
+/// A `call` line. Times are in nanoseconds.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Call {
+    pub function: String,
+    pub goid: u64,
+    pub start_unix_ns: u64,
+    pub duration_ns: u64,
+    pub outcome: String,
+    pub parent: Option<String>,
+}
+
 /// The `ledger` line.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Ledger {
@@ -36,6 +47,8 @@ pub struct Ledger {
     pub in_flight: u64,
     pub orphan_returns: u64,
     pub lost: BTreeMap<String, u64>,
+    /// Lines of single calls that were not printed for want of room.
+    pub dropped_records: Option<u64>,
     pub probe_hits: u64,
     pub end: String,
 }
@@ -53,6 +66,7 @@ pub struct Report {
     pub session: Value,
     /// Name → reason.
     pub skipped: BTreeMap<String, String>,
+    pub calls: Vec<Call>,
     pub functions: Vec<Function>,
     pub ledger: Ledger,
 }
@@ -62,6 +76,7 @@ impl Report {
     /// balance, the sums of the functions, the order of the quantiles.
     pub fn parse(lines: &[String]) -> Result<Self> {
         let mut skipped = BTreeMap::new();
+        let mut calls = Vec::new();
         let mut functions = Vec::new();
         let mut session = None;
         let mut ledger = None;
@@ -90,6 +105,9 @@ impl Report {
                         functions.push(function);
                     }
                 }
+                Some("call") => {
+                    calls.push(serde_json::from_value(value).with_context(|| line.clone())?);
+                }
                 Some("ledger") => {
                     ledger = Some(serde_json::from_value(value).with_context(|| line.clone())?);
                 }
@@ -100,6 +118,7 @@ impl Report {
         let report = Self {
             session: session.context("no session line")?,
             skipped,
+            calls,
             functions,
             ledger: ledger.context("no ledger line")?,
         };
