@@ -3,6 +3,7 @@
 //! One file for each subcommand, named as the subcommand; the others are what these share.
 
 mod arm64;
+mod bench;
 mod build;
 mod command;
 mod demo;
@@ -37,6 +38,8 @@ enum Task {
     Demo(demo::Arguments),
     /// Run every test, those that need root included
     Test(test::Arguments),
+    /// Measure what measuring costs, as root
+    Bench(bench::Arguments),
     /// Fetch the Go toolchains that the tests build their targets with
     Toolchains,
     /// Build for arm64 and run the tests that need no kernel under emulation
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Build => build::run().map(drop),
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Toolchains => toolchains::run(),
         Task::CheckArm64 => arm64::run(),
         Task::LintKernel => lint_kernel::run(),

@@ -18,7 +18,8 @@ use std::{
 pub const DIED: &str = "test binary died: ";
 
 /// What a test may look at, and sudo would not pass on.
-const PASSED_ON: [&str; 9] = [
+const PASSED_ON: [&str; 10] = [
+    "CARGO_BIN_EXE_goinstr",
     "CARGO_MANIFEST_DIR",
     "CI",
     "GOINSTR_SEEDS",
@@ -29,6 +30,34 @@ const PASSED_ON: [&str; 9] = [
     "TERM",
     "TMPDIR",
 ];
+
+/// Set where every binary is run as root, whatever its name: benchmarks.
+const ALL_AS_ROOT: &str = "GOINSTR_RUN_ALL_AS_ROOT";
+
+/// Which binaries need root.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum AsRoot {
+    /// Those named `live*`.
+    Live,
+    /// Every one.
+    All,
+}
+
+/// Has this cargo run its binaries through us.
+///
+/// # Errors
+/// Where our own executable is can't be learnt.
+pub fn through_us(cargo: &mut Command, as_root: AsRoot) -> Result<()> {
+    let own = env::current_exe().context("where xtask is")?;
+    // As an array: a path may have spaces in it.
+    cargo
+        .arg("--config")
+        .arg(format!("target.'cfg(all())'.runner=[{own:?}, \"run\"]"));
+    if as_root == AsRoot::All {
+        cargo.env(ALL_AS_ROOT, "1");
+    }
+    Ok(())
+}
 
 /// Runs `binary arguments…` and ends as it ended.
 pub fn run(command: &[OsString]) -> ExitCode {
@@ -53,7 +82,8 @@ pub fn run(command: &[OsString]) -> ExitCode {
 
 fn status(command: &[OsString]) -> Result<ExitStatus> {
     let (binary, arguments) = command.split_first().context("no test binary")?;
-    let privileged = !command::is_root() && is_live(Path::new(binary)) && can_be_root();
+    let needs_root = is_live(Path::new(binary)) || env::var_os(ALL_AS_ROOT).is_some();
+    let privileged = needs_root && !command::is_root() && can_be_root();
     let mut run = match privileged {
         true => {
             let mut env = command::as_root("env")?;

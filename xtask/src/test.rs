@@ -5,7 +5,6 @@
 use crate::{command, go::Go, runner, setup, toolchains, workspace};
 use anyhow::{Context, Result, bail};
 use std::{
-    env,
     io::{BufRead, BufReader, Write},
     process::Stdio,
 };
@@ -35,12 +34,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut cargo = workspace::cargo();
     cargo
         .args(["test", "--locked", "--no-fail-fast"])
-        .args((!names_a_package(&arguments.cargo)).then_some("--workspace"))
-        .arg("--config")
-        .arg(format!(
-            "target.'cfg(all())'.runner=[{:?}, \"run\"]",
-            env::current_exe().context("where xtask is")?
-        ))
+        .args((!names_a_package(&arguments.cargo)).then_some("--workspace"));
+    runner::through_us(&mut cargo, runner::AsRoot::Live)?;
+    cargo
         .args(&arguments.cargo)
         .env("PATH", go.first_on_path()?)
         .stdout(Stdio::piped());
