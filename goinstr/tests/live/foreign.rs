@@ -1,4 +1,5 @@
-//! Code that is not quite Go's: C, wrappers, instructions that can't be probed.
+//! Code that is not quite a Go function: C, wrappers, loop bodies, instructions that can't be
+//! probed.
 
 use anyhow::{Result, ensure};
 
@@ -19,6 +20,9 @@ pub fn tests() -> Vec<Test> {
         ),
     ];
     if toolchain::usual().is_some_and(|go| go.at_least(23)) {
+        tests.push(test("foreign::loop_bodies_and_coroutines", || {
+            Case::of(Build::of("iterators")).exact().map(drop)
+        }));
         tests.push(test("foreign::locked_first_instruction_is_skipped", locked));
     }
     tests

@@ -1,6 +1,9 @@
 //! Processes that end, multiply or become another one; and the ends of goinstr.
 
-use std::fs;
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
@@ -33,6 +36,14 @@ pub fn tests() -> Vec<Test> {
         test(
             "lifetime::goinstr_is_killed_and_the_target_goes_on",
             goinstr_killed,
+        ),
+        test(
+            "lifetime::attaching_under_load_leaves_nothing_open",
+            attach_under_load,
+        ),
+        test(
+            "lifetime::two_goinstrs_on_one_process_are_both_exact",
+            two_at_once,
         ),
         test(
             "lifetime::target_that_ends_normally_ends_goinstr",
@@ -114,8 +125,13 @@ fn exec() -> Result<()> {
     target.wait_for("progress")?;
     target.go()?;
     let truth = target.truth()?;
-    while fs::read_link(format!("/proc/{}/exe", target.pid))? == exe.canonicalize()? {
-        std::thread::yield_now();
+    // While the kernel exchanges the programs, there is no link at all.
+    let own = exe.canonicalize()?;
+    let link = format!("/proc/{}/exe", target.pid);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while fs::read_link(&link).map_or(true, |now| now == own) {
+        ensure!(Instant::now() < deadline, "waited in vain for exec");
+        thread::sleep(Duration::from_millis(1));
     }
     // goinstr may see by itself that its target is gone, or be told to end.
     let _ = measurement.signal(Signal::INT);
@@ -228,4 +244,74 @@ fn natural_end() -> Result<()> {
     // main.main was open before, returned, and is no call of ours.
     ensure!(report.ledger.orphan_returns == 1, "{:?}", report.ledger);
     Measured { report, truth }.agree(&[])
+}
+
+/// Probes come and go while the load runs. What was open before is an orphan, nothing that began
+/// later stays open, and the target's text is its own again each time.
+fn attach_under_load() -> Result<()> {
+    let exe = Build::of("steady").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    target.go()?;
+    target.wait_for("progress")?;
+    for _ in 0..3 {
+        let report =
+            Measurement::start(target.pid, &["main.*", "--duration", "300ms"])?.finish()?;
+        ensure!(report.ledger.lost_in_all() == 0, "{:?}", report.ledger);
+        ensure!(
+            report.function("main.work")?.calls > 100,
+            "no load: {:?}",
+            report.ledger
+        );
+        text::wait_until_original(target.pid, &exe)?;
+    }
+    let measurement = Measurement::start(target.pid, &["main.*"])?;
+    thread::sleep(Duration::from_millis(300));
+    target.go()?;
+    let truth = target.truth()?;
+    let report = measurement.interrupt()?;
+    target.release()?;
+    let ledger = &report.ledger;
+    ensure!(
+        ledger.in_flight == 0 && ledger.lost_in_all() == 0,
+        "{ledger:?}"
+    );
+    // load and main.func1 of two goroutines, and what was open inside them.
+    ensure!((4..=10).contains(&ledger.orphan_returns), "{ledger:?}");
+    let counts = report.counts();
+    let outer = counts["main.outer"].calls;
+    for (name, counted) in &counts {
+        let own = truth.functions.get(name).copied().unwrap_or_default();
+        ensure!(
+            counted.calls <= own.calls && counted.unwound <= own.unwound,
+            "{name}: counted {counted:?}, true {own:?}"
+        );
+    }
+    // Each outer has one of each; at most the open ones of two goroutines differ.
+    for name in ["main.work", "main.fail", "main.ignore"] {
+        let calls = counts[name].calls;
+        ensure!(
+            calls.abs_diff(outer) <= 2,
+            "{calls} of {name} in {outer} of main.outer"
+        );
+    }
+    Ok(())
+}
+
+fn two_at_once() -> Result<()> {
+    let exe = Build::of("panics").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    let first = Measurement::start(target.pid, &["main.*"])?;
+    let second = Measurement::start(target.pid, &["main.*"])?;
+    target.go()?;
+    let truth = target.truth()?;
+    let reports = [first.interrupt()?, second.interrupt()?];
+    text::wait_until_original(target.pid, &exe)?;
+    target.release()?;
+    let mut measured = Measured {
+        report: reports[0].clone(),
+        truth,
+    };
+    measured.agree(&[])?;
+    measured.report = reports[1].clone();
+    measured.agree(&[])
 }
