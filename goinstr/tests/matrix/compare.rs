@@ -124,8 +124,13 @@ fn judge(
         Ok(sites) => {
             let entered = sites.entry.address == Vaddr(truth.entry)
                 || truth.locked && sites.entry.address > Vaddr(truth.entry);
+            // Where a table leads isn't known: saying yes is the safe side.
+            let reenters = sites.entry.reenters == truth.loops
+                || truth.locked
+                || truth.tables && !truth.checked && sites.entry.reenters;
             right(
                 entered
+                    && reenters
                     && !truth.jumps_out
                     && sites.entry.after_stack_check == truth.checked
                     && sites

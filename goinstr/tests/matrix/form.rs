@@ -8,7 +8,7 @@ use std::{
 
 use goinstr::binary::Arch;
 
-use crate::toolchain::Toolchain;
+use crate::{toolchain::Toolchain, truth::Truth};
 
 /// How `go build` is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,22 @@ pub enum Mode {
     /// With the standard library's C code, linked by Go's linker.
     CgoInternal,
     CShared,
+    /// Loops to a function's first instruction.
+    EntryLoop,
+    /// Wrappers that leave by a jump.
+    Wrappers,
+    /// A first instruction with a LOCK prefix.
+    LockedEntry,
+    /// A bounds check that looks like a stack check.
+    BoundsCheck,
+    /// Names with all that Go allows in them.
+    Names,
+    /// Loop bodies that are functions.
+    RangeFunc,
 }
 
 impl Mode {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Executable,
         Self::Pie,
         Self::Trimpath,
@@ -35,6 +47,12 @@ impl Mode {
         Self::CgoExternal,
         Self::CgoInternal,
         Self::CShared,
+        Self::EntryLoop,
+        Self::Wrappers,
+        Self::LockedEntry,
+        Self::BoundsCheck,
+        Self::Names,
+        Self::RangeFunc,
     ];
 
     /// Folder of `testdata/targets`.
@@ -44,18 +62,55 @@ impl Mode {
             Self::CgoExternal => "cgo",
             Self::CgoInternal => "cgoint",
             Self::CShared => "cshared",
+            Self::EntryLoop => "entryloop",
+            Self::Wrappers => "ifacewrap",
+            Self::LockedEntry => "lockentry",
+            Self::BoundsCheck => "freshg",
+            Self::Names => "names",
+            Self::RangeFunc => "rangefunc",
         }
     }
 
     fn flags(self) -> &'static [&'static str] {
         match self {
-            Self::Executable => &[],
+            Self::Executable
+            | Self::EntryLoop
+            | Self::Wrappers
+            | Self::LockedEntry
+            | Self::BoundsCheck
+            | Self::Names
+            | Self::RangeFunc => &[],
             Self::Pie => &["-buildmode=pie"],
             Self::Trimpath => &["-trimpath"],
             Self::Unoptimised => &["-gcflags=all=-N -l"],
             Self::CgoExternal => &["-ldflags=-linkmode=external"],
             Self::CgoInternal => &["-ldflags=-linkmode=internal"],
             Self::CShared => &["-buildmode=c-shared"],
+        }
+    }
+
+    /// Whether the binary has the hard case in it that it is built for.
+    pub fn is_as_meant(self, arch: Arch, truth: &Truth) -> bool {
+        let mut own = truth
+            .values()
+            .filter(|function| function.name.starts_with("main."));
+        match self {
+            Self::EntryLoop => own.any(|function| function.loops),
+            Self::Wrappers => own.any(|function| function.jumps_out),
+            // arm64 has no such prefix.
+            Self::LockedEntry => arch == Arch::Aarch64 || own.any(|function| function.locked),
+            Self::BoundsCheck => {
+                own.any(|function| function.name == "main.use" && function.checked)
+            }
+            _ => true,
+        }
+    }
+
+    /// The minor version of Go that its source needs.
+    fn since(self) -> u32 {
+        match self {
+            Self::LockedEntry | Self::RangeFunc => 23,
+            _ => 19,
         }
     }
 
@@ -87,6 +142,9 @@ pub struct Plan {
 impl Plan {
     /// Why it can't be built here.
     pub fn impossible(&self) -> Option<&'static str> {
+        if !self.toolchain.at_least(self.mode.since()) {
+            return Some("the source needs a newer Go");
+        }
         (self.mode.needs_c() && !self.native()).then_some("needs a C compiler for the architecture")
     }
 
@@ -95,7 +153,12 @@ impl Plan {
         if self.mode == Mode::Executable {
             strippings.push(Stripping::Linker);
         }
-        strippings.extend([Stripping::Strip, Stripping::Sections]);
+        if !matches!(
+            self.mode.target(),
+            "entryloop" | "ifacewrap" | "lockentry" | "freshg"
+        ) {
+            strippings.extend([Stripping::Strip, Stripping::Sections]);
+        }
         strippings
     }
 
@@ -233,6 +296,12 @@ impl fmt::Display for Mode {
             Self::CgoExternal => "cgo-external",
             Self::CgoInternal => "cgo-internal",
             Self::CShared => "c-shared",
+            Self::EntryLoop => "entry-loop",
+            Self::Wrappers => "wrappers",
+            Self::LockedEntry => "locked-entry",
+            Self::BoundsCheck => "bounds-check",
+            Self::Names => "names",
+            Self::RangeFunc => "range-func",
         })
     }
 }

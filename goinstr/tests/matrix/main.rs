@@ -9,7 +9,6 @@
 //! of Go versions without a toolchain are looked at where they are found (`prebuilt`).
 
 #[path = "../support/toolchain.rs"]
-#[expect(dead_code, reason = "shared with the live tests, which ask more of it")]
 mod toolchain;
 
 mod compare;
@@ -128,6 +127,9 @@ fn trial(plan: Plan, newest: &'static Toolchain, table: &Arc<Mutex<Table>>) -> T
         let mut faults = Vec::new();
         let twin = plan.build()?;
         let truth = truth::read(&newest.go, &twin)?;
+        if !plan.mode.is_as_meant(plan.arch, &truth) {
+            return Err("the compiler made something else of the source: no test of it".into());
+        }
         let returns = truth::returns_by_binutils(&twin, plan.arch);
         for stripping in plan.strippings() {
             let outcome = match plan.strip(&twin, stripping)? {

@@ -26,6 +26,10 @@ pub struct TrueFunction {
     pub returns: Vec<u64>,
     /// Whether a jump, conditional or not, leads to another function or to where a register says.
     pub jumps_out: bool,
+    /// Whether a jump leads to its first instruction, other than the one back from morestack.
+    pub loops: bool,
+    /// Whether it jumps through a table, to where isn't told.
+    pub tables: bool,
     /// Whether it begins with an instruction that the kernel won't probe for its LOCK prefix.
     pub locked: bool,
 }
@@ -143,6 +147,11 @@ fn judge(name: String, file: String, lines: &[Line], end: u64) -> TrueFunction {
             .map(|line| line.at)
             .collect(),
         jumps_out: lines.iter().any(|line| leaves(line, &name, start..end)),
+        loops: check.is_none()
+            && lines
+                .iter()
+                .any(|line| is_jump(line) && leads_to(line, &name, start)),
+        tables: lines.iter().any(is_table_jump),
         locked: lines[0].text.starts_with("LOCK"),
         name,
         file,
@@ -201,9 +210,17 @@ fn leaves(line: &Line, name: &str, function: std::ops::Range<u64>) -> bool {
     }
     match target(line) {
         Some(target) => !function.contains(&target),
-        // A table's: 0(SI)(DX*8), and (R27) on arm64, which the compiler uses for nothing else.
-        None => !operand.ends_with("*8)") && operand != "(R27)",
+        None => !is_table_jump(line),
     }
+}
+
+fn leads_to(line: &Line, name: &str, start: u64) -> bool {
+    operand(line).strip_suffix("(SB)") == Some(name) || target(line) == Some(start)
+}
+
+/// `JMP 0(SI)(DX*8)`, and `JMP (R27)` on arm64, where the compiler uses R27 for no other jump.
+fn is_table_jump(line: &Line) -> bool {
+    is_jump(line) && (operand(line).ends_with("*8)") || operand(line) == "(R27)")
 }
 
 /// The operand that is a jump's target, behind the register and bit that arm64 tests.
