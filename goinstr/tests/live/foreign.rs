@@ -13,7 +13,8 @@ pub fn tests() -> Vec<Test> {
     let mut tests = vec![
         test("foreign::c_calls_go_and_a_panic_unwinds_c", || {
             Case::of(Build::of("cgo").cgo()).exact().map(drop)
-        }),
+        })
+        .needing_c(),
         test(
             "foreign::tail_calling_wrappers_leave_nothing_open",
             wrappers,

@@ -32,6 +32,7 @@ const PARALLEL: usize = 2;
 /// A test: the behaviour it proves, and the proof.
 pub struct Test {
     name: String,
+    needs_c: bool,
     run: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
 }
 
@@ -42,7 +43,18 @@ pub fn test(
 ) -> Test {
     Test {
         name: name.into(),
+        needs_c: false,
         run: Box::new(run),
+    }
+}
+
+impl Test {
+    /// Its target is linked by a C compiler.
+    pub fn needing_c(self) -> Self {
+        Self {
+            needs_c: true,
+            ..self
+        }
     }
 }
 
@@ -56,6 +68,10 @@ fn main() -> ExitCode {
     });
     if let Some(obstacle) = &obstacle {
         eprintln!("live tests are ignored: {obstacle}");
+    }
+    let no_c = !toolchain::has_c_compiler();
+    if no_c {
+        eprintln!("live tests of cgo and -race are ignored: no C compiler (gcc)");
     }
     let groups = [
         stack::tests(),
@@ -72,10 +88,11 @@ fn main() -> ExitCode {
         random::tests(),
     ];
     let trials = groups.into_iter().flatten().map(|test| {
+        let ignored = obstacle.is_some() || (test.needs_c && no_c);
         Trial::test(test.name, move || {
             (test.run)().map_err(|error| Failed::from(format!("{error:#}")))
         })
-        .with_ignored_flag(obstacle.is_some())
+        .with_ignored_flag(ignored)
     });
     let programs = kernel::programs();
     let conclusion = libtest_mimic::run(&arguments, trials.collect());

@@ -17,6 +17,15 @@ pub fn tests() -> Vec<Test> {
                 Case::of(build).args(small(target)).exact().map(drop)
             }));
         }
+        tests.push(
+            test(format!("versions::{target}_race"), move || {
+                Case::of(Build::of(target).race())
+                    .args(small(target))
+                    .exact()
+                    .map(drop)
+            })
+            .needing_c(),
+        );
         // The first is the usual one, which all other tests use.
         for go in toolchain::all().iter().skip(1) {
             for (form, build) in [

@@ -60,6 +60,11 @@ impl Build {
         self.flag("-buildmode=pie")
     }
 
+    /// With the race detector, which needs a C compiler.
+    pub fn race(self) -> Self {
+        self.flag("-race").cgo()
+    }
+
     /// With cgo, which needs a C compiler.
     pub fn cgo(mut self) -> Self {
         self.cgo = true;

@@ -1,5 +1,5 @@
-// nesting: calls inside calls, each of which also works on its own for a known time: exclusive
-// times. Tells the exclusive time of each call by its own clock.
+// nesting: calls inside calls, each of which also works on its own: exclusive times. Tells the
+// exclusive time of each function by its own clock.
 package main
 
 import (
@@ -14,23 +14,25 @@ var (
 	lefts  = handshake.Count("main.left")
 	rights = handshake.Count("main.right")
 	leafs  = handshake.Count("main.leaf")
+	// own is the time that each function spun, all calls together.
+	own = map[string]time.Duration{}
 )
 
 //go:noinline
-func leaf() { handshake.Spin(200 * time.Microsecond) }
+func leaf() { own["leaf"] += handshake.Spin(200 * time.Microsecond) }
 
 //go:noinline
 func left() {
-	handshake.Spin(300 * time.Microsecond)
+	own["left"] += handshake.Spin(300 * time.Microsecond)
 	leafs.In()
 	leaf()
 	leafs.Out()
-	handshake.Spin(100 * time.Microsecond)
+	own["left"] += handshake.Spin(100 * time.Microsecond)
 }
 
 //go:noinline
 func right() {
-	handshake.Spin(500 * time.Microsecond)
+	own["right"] += handshake.Spin(500 * time.Microsecond)
 	for i := 0; i < 3; i++ {
 		leafs.In()
 		leaf()
@@ -40,7 +42,7 @@ func right() {
 
 //go:noinline
 func top() {
-	handshake.Spin(1000 * time.Microsecond)
+	own["top"] += handshake.Spin(1000 * time.Microsecond)
 	lefts.In()
 	left()
 	lefts.Out()
@@ -59,8 +61,8 @@ func main() {
 		}
 	})
 	handshake.Settle(0)
-	for function, self := range map[string]int64{"main.top": 1_000_000, "main.left": 400_000, "main.right": 500_000, "main.leaf": 200_000} {
-		handshake.Say(map[string]any{"type": "self", "function": function, "self_ns_per_call": self})
+	for name, ns := range own {
+		handshake.Say(map[string]any{"type": "self", "function": "main." + name, "self_ns": ns})
 	}
 	handshake.Done()
 }
