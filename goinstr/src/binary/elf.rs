@@ -57,6 +57,7 @@ pub(super) struct Elf {
     position_independent: bool,
     interpreted: bool,
     entry: u64,
+    cut_short: bool,
     segments: Vec<Segment>,
     sections: Vec<Section>,
     relocations: Relocations,
@@ -89,6 +90,7 @@ impl Elf {
         let mut segments = Vec::new();
         let mut dynamic = None;
         let mut interpreted = false;
+        let mut cut_short = false;
         for header in headers.iter().take(SEGMENT_LIMIT) {
             let (offset, file_size) = header.file_range(endian);
             if header.p_type(endian) == elf::PT_DYNAMIC {
@@ -97,6 +99,7 @@ impl Elf {
             interpreted |= header.p_type(endian) == elf::PT_INTERP;
             if header.p_type(endian) == elf::PT_LOAD {
                 let flags = header.p_flags(endian).0;
+                cut_short |= offset.saturating_add(file_size) > size;
                 segments.push(Segment {
                     address: header.p_vaddr(endian),
                     offset,
@@ -133,6 +136,7 @@ impl Elf {
             position_independent,
             interpreted,
             entry,
+            cut_short,
             segments,
             sections,
             relocations: Relocations::default(),
@@ -145,6 +149,11 @@ impl Elf {
 
     pub fn arch(&self) -> Arch {
         self.arch
+    }
+
+    /// Whether the file ends before its segments do.
+    pub fn cut_short(&self) -> bool {
+        self.cut_short
     }
 
     /// Address of the program's first instruction.

@@ -55,9 +55,7 @@ impl GoBinary {
         let on = |fault: Fault| fault.on(path);
         let module = ModuleData::find(&elf)
             .map_err(on)?
-            .ok_or_else(|| BinaryError::NotGo {
-                path: path.to_owned(),
-            })?;
+            .ok_or_else(|| no_module(path, &elf))?;
         let bytes = elf.read(module.pclntab, module.pclntab_size).map_err(on)?;
         let table = Pclntab::new(bytes, elf.arch(), module.text).map_err(on)?;
         let build_info = BuildInfo::of(&elf);
@@ -391,5 +389,15 @@ impl GoBinary {
                     .deps
                     .iter()
                     .any(|dep| dep.path.len() > main.len() && below(&dep.path))
+    }
+}
+
+/// What to say of a file without a module: half a Go program is one too.
+fn no_module(path: &Path, elf: &Elf) -> BinaryError {
+    if elf.cut_short() {
+        return Fault::Damaged("it ends before its segments do").on(path);
+    }
+    BinaryError::NotGo {
+        path: path.to_owned(),
     }
 }

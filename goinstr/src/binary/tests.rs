@@ -328,6 +328,16 @@ impl Drop for Child {
     }
 }
 
+#[test]
+fn half_a_program_is_called_damaged() {
+    let bytes = intact();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("half");
+    fs::write(&path, &bytes[..bytes.len() / 3]).unwrap();
+    let error = GoBinary::open(&path).unwrap_err().to_string();
+    assert!(error.contains("ends before its segments"), "{error}");
+}
+
 /// Everything that can be asked, of a program that may be damaged.
 fn ask_everything(path: &Path) {
     let Ok(binary) = GoBinary::open(path) else {
