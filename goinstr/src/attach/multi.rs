@@ -223,7 +223,8 @@ fn load_program(
     fields.func_info_cnt = u32::try_from(function.func_info.len()).unwrap_or(u32::MAX);
     fields.func_info_rec_size = u32::try_from(function.func_info_rec_size).unwrap_or(u32::MAX);
     for (to, from) in fields.prog_name.iter_mut().zip(name.bytes().take(15)) {
-        *to = from.cast_signed();
+        // C's char is signed on amd64 and unsigned on arm64.
+        *to = std::ffi::c_char::from_ne_bytes([from]);
     }
     if !log.is_empty() {
         fields.log_level = 1;
