@@ -20,11 +20,11 @@ mod soak;
 mod stack;
 mod versions;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::RwLock, time::Duration};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use support::{kernel, toolchain};
+use support::{build, kernel, toolchain};
 
 /// Tests at once: each keeps a target, its load and goinstr busy.
 const PARALLEL: usize = 2;
@@ -33,6 +33,7 @@ const PARALLEL: usize = 2;
 pub struct Test {
     name: String,
     needs_c: bool,
+    alone: bool,
     run: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
 }
 
@@ -44,11 +45,20 @@ pub fn test(
     Test {
         name: name.into(),
         needs_c: false,
+        alone: false,
         run: Box::new(run),
     }
 }
 
 impl Test {
+    /// It compares times of separate runs: no other test runs meanwhile.
+    pub fn alone(self) -> Self {
+        Self {
+            alone: true,
+            ..self
+        }
+    }
+
     /// Its target is linked by a C compiler.
     pub fn needing_c(self) -> Self {
         Self {
@@ -69,7 +79,7 @@ fn main() -> ExitCode {
     if let Some(obstacle) = &obstacle {
         eprintln!("live tests are ignored: {obstacle}");
     }
-    let no_c = !toolchain::has_c_compiler();
+    let no_c = !build::has_c_compiler();
     if no_c {
         eprintln!("live tests of cgo and -race are ignored: no C compiler (gcc)");
     }
@@ -90,6 +100,11 @@ fn main() -> ExitCode {
     let trials = groups.into_iter().flatten().map(|test| {
         let ignored = obstacle.is_some() || (test.needs_c && no_c);
         Trial::test(test.name, move || {
+            static MACHINE: RwLock<()> = RwLock::new(());
+            let (_alone, _shared) = match test.alone {
+                true => (Some(MACHINE.write()), None),
+                false => (None, Some(MACHINE.read())),
+            };
             (test.run)().map_err(|error| Failed::from(format!("{error:#}")))
         })
         .with_ignored_flag(ignored)

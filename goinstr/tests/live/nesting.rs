@@ -36,7 +36,8 @@ pub fn tests() -> Vec<Test> {
                 }
             }
             last
-        }),
+        })
+        .alone(),
     ]
 }
 

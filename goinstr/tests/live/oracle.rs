@@ -29,7 +29,8 @@ pub fn tests() -> Vec<Test> {
         test(
             "oracle::same_calls_and_quantiles_without_the_injection",
             apart,
-        ),
+        )
+        .alone(),
     ]
 }
 

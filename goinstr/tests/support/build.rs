@@ -163,6 +163,13 @@ fn succeed(go: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Whether Go can link C, with the compiler that it uses by default.
+pub fn has_c_compiler() -> bool {
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "gcc".into());
+    let version = Command::new(compiler).arg("--version").output();
+    version.is_ok_and(|output| output.status.success())
+}
+
 /// `testdata/targets`.
 pub fn targets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets")

@@ -65,13 +65,6 @@ pub fn usual() -> Option<&'static Toolchain> {
     all().first()
 }
 
-/// Whether Go can link C, with the compiler that it uses by default.
-pub fn has_c_compiler() -> bool {
-    let compiler = env::var_os("CC").unwrap_or_else(|| "gcc".into());
-    let version = Command::new(compiler).arg("--version").output();
-    version.is_ok_and(|output| output.status.success())
-}
-
 fn candidates() -> Vec<PathBuf> {
     let mut candidates = vec![PathBuf::from("go")];
     if let Some(home) = env::var_os("HOME")
