@@ -41,7 +41,7 @@ impl Shadow {
         }
         let empty = maps::EMPTY_HEAD.get(0).ok_or(Lost::TableFull)?;
         // Another program can't have made it meanwhile, but a failed insert must not hide one.
-        let _ = maps::SHADOW.insert(&place.key, empty, u64::from(BPF_NOEXIST));
+        let _ = maps::SHADOW.insert(place.key, empty, u64::from(BPF_NOEXIST));
         Self::find(&place.key, process).ok_or(Lost::TableFull)
     }
 
@@ -80,7 +80,7 @@ impl Shadow {
             });
         }
         let key = self.chunk_key(index);
-        let chunk = maps::SHADOW_DEEP.get_ptr_mut(&key)?;
+        let chunk = maps::SHADOW_DEEP.get_ptr_mut(key)?;
         // SAFETY: a live element of `SHADOW_DEEP`; the index is below the array's length.
         Some(unsafe {
             (&raw mut (*chunk).frames)
@@ -155,8 +155,12 @@ impl Shadow {
         let frame = unsafe { *frame };
         let (own, pair) = costs(&frame, returned);
         let corrected = frame.inner_cost_ns + own;
-        // What is left may be less than the costs' own noise: then it is nothing that can be told.
-        let duration = end.saturating_sub(frame.start_ns).saturating_sub(corrected);
+        // What is left may be less than the costs' own noise; but no call is shorter than what is
+        // inside it, so that exclusive times add up to the whole.
+        let duration = end
+            .saturating_sub(frame.start_ns)
+            .saturating_sub(corrected)
+            .max(frame.child_ns);
         let mut parent = NO_PARENT;
         if index != 0
             && let Some(outer) = self.frame(index - 1)

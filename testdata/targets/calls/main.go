@@ -24,7 +24,7 @@ func work(n int) int { return leaf(n) * 3 }
 //go:noinline
 func parent() {
 	for i := 0; i < 1000; i++ {
-		sink += spin(2000)
+		sink += spin(20000)
 	}
 }
 

@@ -90,7 +90,7 @@ fn plan(layout: RuntimeLayout) -> io::Result<ProbePlan> {
 }
 
 fn costs(times: &child::Times, kernel: &Kernel) -> Costs {
-    let [emulated, stepped, entry] = times.medians();
+    let [emulated, stepped, entry] = times.lower_quartiles();
     Costs {
         emulated: EntryCosts {
             own_ns: own(kernel, 0),
@@ -104,15 +104,15 @@ fn costs(times: &child::Times, kernel: &Kernel) -> Costs {
     }
 }
 
-/// The median of an empty function's durations.
+/// The lower quartile of an empty function's durations.
 fn own(kernel: &Kernel, function: u32) -> u32 {
     let calls: u64 = kernel.histogram(function).map(|(_, _, calls)| calls).sum();
     let mut seen = 0;
-    let median = kernel.histogram(function).find(|&(_, _, here)| {
+    let quartile = kernel.histogram(function).find(|&(_, _, here)| {
         seen += here;
-        seen * 2 >= calls
+        seen * 4 >= calls
     });
-    median.map_or(0, |(low, width, _)| {
+    quartile.map_or(0, |(low, width, _)| {
         u32::try_from(low + (width - 1) / 2).unwrap_or(u32::MAX)
     })
 }
