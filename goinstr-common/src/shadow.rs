@@ -73,10 +73,12 @@ pub struct ShadowHead {
     pub depth: u32,
     /// Always 0.
     pub pad: u32,
+    /// `g.stack.hi − SP` at the entry of the innermost `runtime.Goexit` that runs; 0: none does.
+    pub goexit_offset: u64,
     /// The first `depth` of these are open.
     pub frames: [Frame; HEAD_FRAMES as usize],
 }
-wire!(ShadowHead, size = 656, align = 8);
+wire!(ShadowHead, size = 664, align = 8);
 
 /// The frames from `HEAD_FRAMES` on, `CHUNK_FRAMES` at a time.
 #[repr(C)]

@@ -194,8 +194,11 @@ pub fn recover(ctx: &ProbeContext) {
         return;
     }
     shadow.belong_to(goroutine.goid, now);
-    // The frames that the recovering one called begin at its stack pointer or below.
-    unwind(&shadow, goroutine.hi - sp, now());
+    // The frames that the recovering one called begin at its stack pointer or below. But a Goexit
+    // is not left: where one runs deeper than the recovering frame, it goes on with the deferred
+    // functions of the frames around it, and these are not over yet.
+    let limit = (goroutine.hi - sp).max(shadow.goexit_offset());
+    unwind(&shadow, limit, now());
 }
 
 /// The stack pointer of the frame whose deferred function recovered.
@@ -212,6 +215,23 @@ fn recovering_sp(gp: u64) -> Option<u64> {
     }
 }
 
+/// Entry of `runtime.Goexit`.
+#[inline(always)]
+pub fn goexit_entry(ctx: &ProbeContext) {
+    let process = bpf_get_current_pid_tgid();
+    if phase(process).is_none() {
+        return;
+    }
+    stat::count(counter::UNWIND_HITS);
+    // A goroutine without open calls has none that could be ended too early.
+    if let Ok(place) = Place::of(ctx, process)
+        && let Some(shadow) = Shadow::find(&place.key, process)
+    {
+        shadow.belong_to(place.goid, now);
+        shadow.set_goexit_offset(place.offset);
+    }
+}
+
 /// The last call in `runtime.Goexit`: all calls of the goroutine are over.
 #[inline(always)]
 pub fn goexit(ctx: &ProbeContext) {
@@ -225,5 +245,6 @@ pub fn goexit(ctx: &ProbeContext) {
     {
         shadow.belong_to(place.goid, now);
         unwind(&shadow, 0, now());
+        shadow.set_goexit_offset(0);
     }
 }

@@ -42,6 +42,13 @@ pub fn recovery(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// Entry of `runtime.Goexit`: the goroutine's deferred functions are about to run.
+#[uprobe]
+pub fn goexit_entry(ctx: ProbeContext) -> u32 {
+    call::goexit_entry(&ctx);
+    0
+}
+
 /// The end of `runtime.Goexit`: the goroutine's deferred functions have run, all its frames are over.
 #[uprobe]
 pub fn goexit(ctx: ProbeContext) -> u32 {

@@ -65,7 +65,22 @@ impl Shadow {
                 unwind(self, 0, now());
             }
             (*self.head).goid = goid;
+            (*self.head).goexit_offset = 0;
         }
+    }
+
+    /// `stack.hi − SP` at the entry of the `runtime.Goexit` that runs; 0: none does.
+    #[inline(always)]
+    pub fn goexit_offset(&self) -> u64 {
+        // SAFETY: `head` is a live element of `SHADOW`.
+        unsafe { (*self.head).goexit_offset }
+    }
+
+    /// Notes the entry of a `runtime.Goexit`; 0: its end.
+    #[inline(always)]
+    pub fn set_goexit_offset(&self, offset: u64) {
+        // SAFETY: `head` is a live element of `SHADOW`.
+        unsafe { (*self.head).goexit_offset = offset };
     }
 
     /// The frame at `index`, which is below `MAX_FRAMES`.

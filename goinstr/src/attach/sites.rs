@@ -57,13 +57,17 @@ impl Sites {
             entries.push(function.entry, cookie::encode(id, flags));
         }
         let (mut recovery, mut goexit) = (group("recovery"), group("goexit"));
+        let mut goexit_entry = group("goexit_entry");
         if let Some(site) = plan.unwind.recovery {
             recovery.push(site, 0);
+        }
+        if let Some(site) = plan.unwind.goexit_entry {
+            goexit_entry.push(site, 0);
         }
         if let Some(site) = plan.unwind.goexit {
             goexit.push(site, 0);
         }
-        let groups = [exits, recovery, goexit, entries];
+        let groups = [exits, recovery, goexit_entry, goexit, entries];
         Self {
             groups: groups
                 .into_iter()
@@ -115,6 +119,7 @@ mod tests {
             skipped: vec![],
             unwind: UnwindSites {
                 recovery: Some(site(90)),
+                goexit_entry: None,
                 goexit: None,
             },
             layout: RuntimeLayout {

@@ -27,6 +27,15 @@ impl GoBinary {
         Some(self.call_sites(function).ok()?.entry.address)
     }
 
+    /// Where `runtime.Goexit` is entered: from here on the goroutine's deferred functions run, and no
+    /// recovered panic brings it back (`recovery` in Go's `src/runtime/panic.go`).
+    pub fn goexit_entry(&self) -> Option<Vaddr> {
+        let function = self
+            .named("runtime.Goexit")
+            .find(|function| !function.is_wrapper())?;
+        Some(self.call_sites(function).ok()?.entry.address)
+    }
+
     /// The call of `runtime.goexit1` inside `runtime.Goexit`: passed once by each goroutine that
     /// ends itself, after its deferred functions.
     pub fn goexit_call(&self) -> Option<Vaddr> {

@@ -51,6 +51,7 @@ pub fn plan(binary: &GoBinary, patterns: &[Pattern]) -> Result<ProbePlan, PlanEr
         skipped,
         unwind: UnwindSites {
             recovery: at(binary.recovery_entry()),
+            goexit_entry: at(binary.goexit_entry()),
             goexit: at(binary.goexit_call()),
         },
         layout: binary.runtime_layout()?,

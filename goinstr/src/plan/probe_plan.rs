@@ -55,6 +55,9 @@ pub struct Skipped {
 pub struct UnwindSites {
     /// Entry of `runtime.recovery(gp)`, which runs on g0 with `gp` in the first argument register.
     pub recovery: Option<Site>,
+    /// Entry of `runtime.Goexit`: a panic that is recovered further out does not end the calls that
+    /// its deferred functions are still to run in.
+    pub goexit_entry: Option<Site>,
     /// The call of `runtime.goexit1` in `runtime.Goexit`: the deferred functions have run, g is in its register.
     pub goexit: Option<Site>,
 }

@@ -35,6 +35,16 @@ pub fn tests() -> Vec<Test> {
                 .exact()
                 .map(drop)
         }),
+        test(
+            "panic::a_goexit_is_not_left_by_a_recovery_further_out",
+            || {
+                let endless = ["main.park", "main.raise", "main.leave"];
+                Case::of(Build::of("overtaken"))
+                    .may_skip(&endless)
+                    .exact()
+                    .map(drop)
+            },
+        ),
         test("panic::kills_the_process_with_calls_open", fatal),
     ]
 }
