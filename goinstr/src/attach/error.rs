@@ -18,7 +18,7 @@ pub enum AttachError {
     },
     /// The kernel has no BPF system call.
     #[error(
-        "this kernel has no BPF (CONFIG_BPF_SYSCALL); goinstr needs Linux 5.15 or newer with BPF"
+        "this kernel has no BPF (CONFIG_BPF_SYSCALL); goinstr needs Linux 5.17 or newer with BPF"
     )]
     NoBpf,
     /// The kernel can't place uprobes.
