@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod caller;
 pub mod control;
 pub mod cookie;
 pub mod counter;

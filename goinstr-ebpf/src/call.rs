@@ -19,7 +19,7 @@ use goinstr_common::{
 };
 
 use crate::{
-    config,
+    config, count,
     goroutine::{self, Goroutine, Place},
     maps, regs,
     shadow::{Shadow, unwind},
@@ -34,7 +34,7 @@ fn now() -> u64 {
 
 /// The phase, where this process is measured at all and has begun to be.
 #[inline(always)]
-fn phase(process: u64) -> Option<u32> {
+pub fn phase(process: u64) -> Option<u32> {
     let phase = maps::CONTROL.get(0)?.phase;
     if phase == PHASE_ARMING {
         return None;
@@ -64,6 +64,7 @@ pub fn enter(ctx: &ProbeContext) {
     }
     if recording {
         stat::count_entry(func);
+        count::note_caller(ctx, func);
     }
     if let Err(lost) = place.and_then(|place| open(&place, process, cookie, recording)) {
         if recording {

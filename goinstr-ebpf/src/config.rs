@@ -39,6 +39,10 @@ settings! {
     BLOCKS => blocks: u32 = 0;
     /// 1: every finished call goes through the ring buffer and userspace does the statistics.
     RING_CARRIES_ALL => ring_carries_all: u32 = 0;
+    /// 1: nobody asks how long calls take; those that are followed only tell loops from calls.
+    COUNTS_ONLY => counts_only: u32 = 0;
+    /// 1: calls are counted by their callers too.
+    COUNT_CALLERS => count_callers: u32 = 0;
     /// 1: calls at least `SLOWER_THAN_NS` long also go through the ring buffer.
     REPORT_SLOW => report_slow: u32 = 0;
     /// What the probes add to a call's own duration, in ns: with an emulated entry site.

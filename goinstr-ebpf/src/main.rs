@@ -1,5 +1,5 @@
-//! goinstr's kernel side: one program for entries, one for returns, two for the places where the
-//! Go runtime abandons open calls.
+//! goinstr's kernel side: one program for entries, one for returns, three for the places where the
+//! Go runtime abandons open calls; and one for entries where calls are only counted.
 //!
 //! In: hits of the uprobes that userspace armed, with the function's id in the cookie. Out: totals
 //! and histograms in maps, single calls in the ring buffer, everything lost in named counters.
@@ -11,6 +11,7 @@
 mod atomic;
 mod call;
 mod config;
+mod count;
 mod emit;
 mod goroutine;
 mod histogram;
@@ -25,6 +26,13 @@ use aya_ebpf::{macros::uprobe, programs::ProbeContext};
 #[uprobe]
 pub fn entry(ctx: ProbeContext) -> u32 {
     call::enter(&ctx);
+    0
+}
+
+/// A function's entry site, where only the number of calls is asked for.
+#[uprobe]
+pub fn count(ctx: ProbeContext) -> u32 {
+    count::count(&ctx);
     0
 }
 

@@ -6,6 +6,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, RingBuf},
 };
 use goinstr_common::{
+    caller::CallerKey,
     control::Control,
     counter::COUNTERS as COUNTER_COUNT,
     histogram::HistBlock,
@@ -41,6 +42,10 @@ pub static SHADOW: HashMap<ShadowKey, ShadowHead> = HashMap::with_max_entries(1,
 #[map]
 pub static SHADOW_DEEP: HashMap<ChunkKey, ShadowChunk> =
     HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Calls by function and caller. Not preallocated: most functions have few callers.
+#[map]
+pub static CALLERS: HashMap<CallerKey, u64> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
 /// One zeroed head: what a new element is copied from (too large for the BPF stack).
 #[map]

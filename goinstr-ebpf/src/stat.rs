@@ -61,6 +61,20 @@ pub fn count_entry(func: u32) {
     }
 }
 
+/// Counts a call's end, and nothing else of it.
+#[inline(always)]
+pub fn count_end(func: u32, returned: bool) {
+    let Some(stat) = of(func) else { return };
+    // SAFETY: an element of `STATS`.
+    unsafe {
+        if returned {
+            add(&raw mut (*stat).returned, 1);
+        } else {
+            add(&raw mut (*stat).unwound, 1);
+        }
+    }
+}
+
 /// Counts a finished call.
 #[inline(always)]
 pub fn count_finished(func: u32, returned: bool, duration: u64, self_ns: u64, corrected: u64) {

@@ -22,3 +22,17 @@ pub fn first_argument(ctx: &ProbeContext) -> u64 {
     // SAFETY: as in `g`.
     unsafe { (*ctx.regs).regs[0] }
 }
+
+/// Address of the probed instruction.
+#[inline(always)]
+pub fn instruction(ctx: &ProbeContext) -> u64 {
+    // SAFETY: as in `g`.
+    unsafe { (*ctx.regs).pc }
+}
+
+/// Where the function will return to, at an entry site: the link register still holds it.
+#[inline(always)]
+pub fn return_address(ctx: &ProbeContext) -> Option<u64> {
+    // SAFETY: as in `g`.
+    Some(unsafe { (*ctx.regs).regs[30] })
+}

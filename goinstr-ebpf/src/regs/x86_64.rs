@@ -1,6 +1,6 @@
 //! Go's register ABI on amd64 (Go's `src/cmd/compile/abi-internal.md`): g in R14, first argument in RAX.
 
-use aya_ebpf::programs::ProbeContext;
+use aya_ebpf::{helpers::bpf_probe_read_user, programs::ProbeContext};
 
 /// Address of the current `runtime.g`.
 #[inline(always)]
@@ -21,4 +21,18 @@ pub fn stack_pointer(ctx: &ProbeContext) -> u64 {
 pub fn first_argument(ctx: &ProbeContext) -> u64 {
     // SAFETY: as in `g`.
     unsafe { (*ctx.regs).rax }
+}
+
+/// Address of the probed instruction.
+#[inline(always)]
+pub fn instruction(ctx: &ProbeContext) -> u64 {
+    // SAFETY: as in `g`.
+    unsafe { (*ctx.regs).rip }
+}
+
+/// Where the function will return to, at an entry site: nothing has been pushed yet.
+#[inline(always)]
+pub fn return_address(ctx: &ProbeContext) -> Option<u64> {
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_user(stack_pointer(ctx) as *const u64).ok() }
 }

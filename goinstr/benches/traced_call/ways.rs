@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use goinstr::{
-    attach::{Aggregation, Attached, Costs, Scope, Settings, calibration},
+    attach::{Aggregation, Attached, Costs, Scope, Settings, Watch, calibration},
     binary::GoBinary,
     event::Reader,
     plan::{Pattern, ProbePlan, Site, plan},
@@ -119,7 +119,7 @@ impl Way {
 pub fn parent(exe: &Path, target: &mut Target) -> Result<(f64, f64)> {
     const CALLS: u64 = 20;
     let plan = plan_of(exe, "/^main\\.(parent|spin)$/")?;
-    let costs = calibration::measure(plan.layout, None)?;
+    let costs = calibration::measure(plan.layout, None, Watch::Calls)?;
     let mut pairs = Vec::new();
     for _ in 0..5 {
         let truth = target.time("parent", CALLS)?;
@@ -150,6 +150,7 @@ pub fn parent(exe: &Path, target: &mut Target) -> Result<(f64, f64)> {
 
 fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
     Settings {
+        watch: Watch::Calls,
         scope: Scope::Process {
             pid,
             kernel_pid: Some(pid),

@@ -111,6 +111,7 @@ impl Aggregator {
             elapsed_ns,
             interval_ns,
             functions,
+            callers: Vec::new(),
         }
     }
 }

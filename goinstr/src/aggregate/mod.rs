@@ -6,5 +6,6 @@ mod report;
 
 pub use aggregator::Aggregator;
 pub use report::{
-    CallEvent, End, FunctionReport, Ledger, Outcome, ProbeCosts, Report, SessionInfo,
+    CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report,
+    SessionInfo,
 };

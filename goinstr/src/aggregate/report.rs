@@ -2,6 +2,27 @@
 
 use std::collections::BTreeMap;
 
+/// What is measured of the functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Calls from their beginning to their end.
+    #[default]
+    Durations,
+    /// How often they are called, and nothing else.
+    Count,
+}
+
+impl Mode {
+    /// Its name in the JSON session record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Durations => "durations",
+            Self::Count => "count",
+        }
+    }
+}
+
 /// What is measured: known when all probes are in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionInfo {
@@ -15,6 +36,8 @@ pub struct SessionInfo {
     pub arch: &'static str,
     /// Kernel release, as `uname -r` prints it.
     pub kernel: String,
+    /// What of the functions: of a count, all figures of durations and ends are without meaning.
+    pub mode: Mode,
     /// `uprobe_multi` or `perf_event`.
     pub attach: &'static str,
     /// Number of functions measured.
@@ -34,10 +57,12 @@ pub struct ProbeCosts {
     pub entry_ns: u32,
     /// A hit of an entry site whose instruction is single-stepped.
     pub stepped_entry_ns: u32,
-    /// A hit of a return.
-    pub exit_ns: u32,
+    /// A hit of a return; absent where returns are not watched, as the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_ns: Option<u32>,
     /// What an empty function's duration is before it is corrected: shorter calls can hardly be told apart.
-    pub floor_ns: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor_ns: Option<u32>,
 }
 
 /// How a call ended.
@@ -105,6 +130,18 @@ pub struct FunctionReport {
     pub max_ns: Option<u64>,
 }
 
+/// Calls of a function from one caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerReport {
+    /// The function's index in the plan.
+    pub function: u32,
+    /// Name of the innermost function at the place that calls, inlined or not, as stack traces print
+    /// it; absent where that is not known.
+    pub caller: Option<String>,
+    /// How often it called.
+    pub calls: u64,
+}
+
 /// All functions at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -114,6 +151,8 @@ pub struct Report {
     pub interval_ns: u64,
     /// One for each function of the plan, in its order.
     pub functions: Vec<FunctionReport>,
+    /// Their callers, where they were asked for: most calls first within a function.
+    pub callers: Vec<CallerReport>,
 }
 
 /// Why a measurement ended.
@@ -130,6 +169,8 @@ pub enum End {
 /// The books: `entries = returned + unwound + in_flight + sum(lost)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
+    /// What was measured: of a count, only `entries`, `lost` and the hits are known.
+    pub mode: Mode,
     /// Calls that began while recording.
     pub entries: u64,
     /// Calls that ended by their own return.
@@ -156,6 +197,9 @@ impl Ledger {
     /// What is missing (positive) or too much (negative) on the right-hand side.
     #[must_use]
     pub fn imbalance(&self) -> i128 {
+        if self.mode == Mode::Count {
+            return 0;
+        }
         i128::from(self.entries)
             - i128::from(self.returned)
             - i128::from(self.unwound)

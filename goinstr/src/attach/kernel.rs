@@ -8,6 +8,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use goinstr_common::{
+    caller::CallerKey,
     control::Control,
     counter::{COUNTERS, Lost},
     histogram::{HistBlock, OCTAVES, range},
@@ -18,7 +19,7 @@ use goinstr_common::{
 };
 
 use super::{
-    Aggregation, AttachError, Costs, EntryCosts, Scope, Settings, log_level, mapped::Mapped,
+    Aggregation, AttachError, Costs, EntryCosts, Scope, Settings, Watch, log_level, mapped::Mapped,
     sizes::Sizes,
 };
 use crate::{binary::RecoverySp, plan::ProbePlan};
@@ -54,6 +55,8 @@ unsafe impl Pod for Wire<ShadowHead> {}
 unsafe impl Pod for Wire<ChunkKey> {}
 // SAFETY: as above.
 unsafe impl Pod for Wire<ShadowChunk> {}
+// SAFETY: as above.
+unsafe impl Pod for Wire<CallerKey> {}
 
 impl Kernel {
     /// Makes the maps, sized for the plan, and fixes the program's settings.
@@ -64,7 +67,9 @@ impl Kernel {
     ) -> Result<Self, AttachError> {
         let functions = plan.functions.len();
         let cpus = aya::util::nr_cpus().unwrap_or(1);
-        let sizes = Sizes::new(functions, cpus, settings.target_memory);
+        let sizes = Sizes::new(functions, cpus, settings.target_memory).watching(settings.watch);
+        let counts_only = u32::from(settings.watch != Watch::Calls);
+        let callers = u32::from(settings.watch == Watch::Entries { callers: true });
         let (in_panic, in_g, sp) = match plan.layout.recovery {
             RecoverySp::InG { offset } => (0u32, offset, 0u32),
             RecoverySp::InPanic { panic, sp } => (1, panic, sp),
@@ -100,6 +105,8 @@ impl Kernel {
             .override_global("PAIR_EMULATED_NS", &costs.emulated.pair_ns, true)
             .override_global("PAIR_STEPPED_NS", &costs.stepped.pair_ns, true)
             .override_global("EXIT_NS", &costs.exit_ns, true)
+            .override_global("COUNTS_ONLY", &counts_only, true)
+            .override_global("COUNT_CALLERS", &callers, true)
             .override_global("REPORT_SLOW", &report_slow, true)
             .override_global("SLOWER_THAN_NS", &slower_than, true)
             .override_global(aya_log::LEVEL, &log_level, true)
@@ -108,6 +115,7 @@ impl Kernel {
             .map_max_entries("HIST_BLOCKS", sizes.hist_blocks)
             .map_max_entries("SHADOW", sizes.shadows)
             .map_max_entries("SHADOW_DEEP", sizes.chunks)
+            .map_max_entries("CALLERS", sizes.callers)
             .map_max_entries("CALLS", settings.ring_bytes);
         let ebpf = loader.load(OBJECT).map_err(load_error)?;
         Ok(Self {
@@ -244,6 +252,16 @@ impl Kernel {
             }
         }
         Ok(open)
+    }
+
+    /// Calls by function and caller so far, where they were asked for.
+    pub fn callers(&self) -> Result<Vec<(CallerKey, u64)>, AttachError> {
+        let callers: HashMap<_, Wire<CallerKey>, u64> = self.hash("CALLERS")?;
+        callers
+            .iter()
+            .map(|element| element.map(|(Wire(key), calls)| (key, calls)))
+            .collect::<Result<_, _>>()
+            .map_err(|error| map_error("CALLERS", error))
     }
 
     fn hash<K: Pod, V: Pod>(

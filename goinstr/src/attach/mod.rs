@@ -23,7 +23,7 @@ use std::path::Path;
 pub use costs::{Costs, EntryCosts};
 pub use error::AttachError;
 pub use kernel::Kernel;
-pub use settings::{Aggregation, Scope, Settings};
+pub use settings::{Aggregation, Scope, Settings, Watch};
 
 use crate::plan::ProbePlan;
 
@@ -70,7 +70,7 @@ impl Attached {
     /// Nothing is recorded until [`Kernel::set_phase`] says so.
     pub fn arm(plan: &ProbePlan, exe: &Path, settings: &Settings) -> Result<Self, AttachError> {
         let text = text::Text::open(exe)?;
-        let sites = sites::Sites::of(plan, |site| text.single_steps(site));
+        let sites = sites::Sites::of(plan, settings.watch, |site| text.single_steps(site));
         let mut kernel = Kernel::load(plan, sites.stepped.clone(), settings)?;
         let method = match settings.method {
             Some(method) => method,

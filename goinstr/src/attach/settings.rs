@@ -26,11 +26,27 @@ pub enum Aggregation {
     Ring,
 }
 
+/// What is watched of the functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watch {
+    /// Calls from their beginning to their end.
+    #[default]
+    Calls,
+    /// Their beginnings alone: no site at a return, no goroutine looked up. A function whose own code
+    /// branches back to its entry site is followed all the same, for a loop to be told from a call.
+    Entries {
+        /// Count by caller too.
+        callers: bool,
+    },
+}
+
 /// What is asked of the kernel side.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which processes count.
     pub scope: Scope,
+    /// What is watched.
+    pub watch: Watch,
     /// Who makes statistics.
     pub aggregation: Aggregation,
     /// Report each call at least this long, in ns.

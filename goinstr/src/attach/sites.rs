@@ -2,6 +2,7 @@
 
 use goinstr_common::cookie;
 
+use super::Watch;
 use crate::plan::{ProbePlan, Site};
 
 /// Sites of one kernel program.
@@ -33,16 +34,18 @@ pub(super) struct Sites {
 impl Sites {
     /// The sites of a plan: returns and unwinding before entries, so that no call is ever seen to
     /// begin whose end would be missed. `stepped` tells whether a site's instruction is single-stepped.
-    pub fn of(plan: &ProbePlan, stepped: impl Fn(Site) -> bool) -> Self {
+    pub fn of(plan: &ProbePlan, watch: Watch, stepped: impl Fn(Site) -> bool) -> Self {
         let group = |program| Group {
             program,
             ..Group::default()
         };
         let (mut exits, mut entries) = (group("exit"), group("entry"));
+        let mut counts = group("count");
         let mut all_stepped = Vec::with_capacity(plan.functions.len());
         for (id, function) in plan.functions.iter().enumerate() {
             let id = u32::try_from(id).unwrap_or(u32::MAX);
-            for &exit in &function.exits {
+            let follow = watch == Watch::Calls || function.reenters;
+            for &exit in function.exits.iter().filter(|_| follow) {
                 exits.push(exit, cookie::encode(id, 0));
             }
             let mut flags = 0;
@@ -54,20 +57,23 @@ impl Sites {
                 flags |= cookie::STEPPED;
             }
             all_stepped.push(stepped);
-            entries.push(function.entry, cookie::encode(id, flags));
+            let group = if follow { &mut entries } else { &mut counts };
+            group.push(function.entry, cookie::encode(id, flags));
         }
         let (mut recovery, mut goexit) = (group("recovery"), group("goexit"));
         let mut goexit_entry = group("goexit_entry");
-        if let Some(site) = plan.unwind.recovery {
-            recovery.push(site, 0);
+        if !entries.offsets.is_empty() {
+            for (group, site) in [
+                (&mut recovery, plan.unwind.recovery),
+                (&mut goexit_entry, plan.unwind.goexit_entry),
+                (&mut goexit, plan.unwind.goexit),
+            ] {
+                if let Some(site) = site {
+                    group.push(site, 0);
+                }
+            }
         }
-        if let Some(site) = plan.unwind.goexit_entry {
-            goexit_entry.push(site, 0);
-        }
-        if let Some(site) = plan.unwind.goexit {
-            goexit.push(site, 0);
-        }
-        let groups = [exits, recovery, goexit_entry, goexit, entries];
+        let groups = [exits, recovery, goexit_entry, goexit, entries, counts];
         Self {
             groups: groups
                 .into_iter()
@@ -108,9 +114,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn returns_are_armed_before_entries_and_carry_their_functions_id() {
-        let plan = ProbePlan {
+    fn plan() -> ProbePlan {
+        ProbePlan {
             functions: vec![
                 function(10, &[15, 17], false),
                 function(20, &[25], true),
@@ -135,8 +140,12 @@ mod tests {
                 m_curg: 184,
                 recovery: RecoverySp::InG { offset: 0 },
             },
-        };
-        let sites = Sites::of(&plan, |site| site.offset.0 == 30);
+        }
+    }
+
+    #[test]
+    fn returns_are_armed_before_entries_and_carry_their_functions_id() {
+        let sites = Sites::of(&plan(), Watch::Calls, |site| site.offset.0 == 30);
         let programs: Vec<_> = sites.groups.iter().map(|group| group.program).collect();
         assert_eq!(programs, ["exit", "recovery", "entry"]);
         assert_eq!(sites.groups[0].offsets, [15, 17, 25]);
@@ -147,5 +156,29 @@ mod tests {
             [0, 1 | cookie::REENTERS, 2 | cookie::STEPPED]
         );
         assert_eq!(sites.len(), 7);
+    }
+
+    #[test]
+    fn counting_arms_entries_alone_but_where_a_function_loops_back_to_its_own() {
+        let watch = Watch::Entries { callers: false };
+        let sites = Sites::of(&plan(), watch, |_| false);
+        let armed: Vec<_> = sites
+            .groups
+            .iter()
+            .map(|group| (group.program, group.offsets.as_slice()))
+            .collect();
+        assert_eq!(
+            armed,
+            [
+                ("exit", [25].as_slice()),
+                ("recovery", &[90]),
+                ("entry", &[20]),
+                ("count", &[10, 30]),
+            ]
+        );
+        let mut straight = plan();
+        straight.functions.remove(1);
+        let sites = Sites::of(&straight, watch, |_| false);
+        assert_eq!((sites.groups.len(), sites.len()), (1, 2));
     }
 }

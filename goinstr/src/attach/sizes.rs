@@ -3,6 +3,8 @@
 use goinstr_common::histogram::{HistBlock, OCTAVES};
 use goinstr_common::stat::FuncStat;
 
+use super::Watch;
+
 /// Memory for the totals at most, in bytes: with more functions, CPUs share stripes.
 const STATS_BUDGET: usize = 8 << 20;
 /// Memory for histogram blocks at most, in bytes.
@@ -17,6 +19,9 @@ const SHADOWS: std::ops::RangeInclusive<u64> = (1 << 16)..=(1 << 20);
 /// Chunks for calls nested deeper than a shadow stack's head, 1 KiB each when used.
 const CHUNKS: u32 = 1 << 16;
 
+/// Places that call, all functions together: not preallocated, 64 bytes each when used.
+const CALLERS: u32 = 1 << 18;
+
 /// Numbers of elements of the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
@@ -27,6 +32,7 @@ pub(super) struct Sizes {
     pub hist_blocks: u32,
     pub shadows: u32,
     pub chunks: u32,
+    pub callers: u32,
 }
 
 impl Sizes {
@@ -49,6 +55,20 @@ impl Sizes {
             hist_blocks: fit(blocks),
             shadows: fit(goroutines.clamp(*SHADOWS.start(), *SHADOWS.end()) as usize),
             chunks: CHUNKS,
+            callers: 1,
+        }
+    }
+
+    /// Leaves out the tables that are not needed for what is watched.
+    pub fn watching(self, watch: Watch) -> Self {
+        match watch {
+            Watch::Calls => self,
+            Watch::Entries { callers } => Self {
+                hist_dir: OCTAVES,
+                hist_blocks: 1,
+                callers: if callers { CALLERS } else { 1 },
+                ..self
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use super::elf::Elf;
 use super::error::{BinaryError, Fault};
 use super::function::{Function, Kinds, Origin};
-use super::inline::InlineIndex;
+use super::inline::{self, InlineIndex};
 use super::line::Location;
 use super::moduledata::ModuleData;
 use super::names;
@@ -250,6 +250,18 @@ impl GoBinary {
     pub fn location_at(&self, at: Vaddr) -> Option<Location<'_>> {
         let function = self.function_at(at)?;
         self.record(function)?.location_at(at.0 - function.entry.0)
+    }
+
+    /// Name, as stack traces print it, of the innermost function that the instruction at an address
+    /// belongs to: of an inlined one, where one was inlined there.
+    pub fn innermost_name(&self, at: Vaddr) -> Option<Cow<'_, str>> {
+        let function = self.function_at(at)?;
+        let offset = at.0 - function.entry.0;
+        let inlined = self.record(function).and_then(|record| {
+            let name = inline::name_at(&self.elf, &self.table, self.module.gofunc, record, offset);
+            self.table.name(name?)
+        });
+        Some(inlined.map_or_else(|| self.printed_name(function), names::printed))
     }
 
     /// Address of the call of `runtime.deferreturn`, in a function that defers. A recovered panic

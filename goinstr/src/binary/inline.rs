@@ -86,6 +86,24 @@ impl InlineIndex {
     }
 }
 
+/// Offset of the name of the innermost function inlined at an offset from the entry of a record's
+/// function; `None` in its own code.
+pub(super) fn name_at(
+    elf: &Elf,
+    table: &Pclntab,
+    gofunc: Option<u64>,
+    record: Record<'_>,
+    offset: u64,
+) -> Option<u32> {
+    let shape = Shape::of(table.format());
+    let node = u64::try_from(record.pcdata(PCDATA_INDEX).at(offset)?).ok()?;
+    let tree = gofunc
+        .unwrap_or(0)
+        .checked_add(record.funcdata(FUNCDATA_TREE)?)?;
+    let address = tree.checked_add(node.checked_mul(shape.size)?)?;
+    u32_at(&elf.read_raw(address, shape.size).ok()?, shape.name)
+}
+
 /// The layout of a node.
 struct Shape {
     size: u64,

@@ -117,9 +117,15 @@ pub(super) struct Attach {
     /// Also report each single call that took at least this long
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub slower_than: Option<Duration>,
-    /// Sort the table by this, largest first
-    #[arg(long, value_enum, default_value_t)]
-    pub sort: SortBy,
+    /// Only count calls: nothing is armed but entries, so a call costs far less
+    #[arg(long, conflicts_with_all = ["slower_than", "aggregate", "ring_size"])]
+    pub count: bool,
+    /// Count calls by caller too (implies --count)
+    #[arg(long, conflicts_with_all = ["slower_than", "aggregate", "ring_size"])]
+    pub callers: bool,
+    /// Sort the table by this, largest first [default: total; of a count: calls]
+    #[arg(long, value_enum)]
+    pub sort: Option<SortBy>,
     /// Show at most so many functions in the table (0: all)
     #[arg(long, default_value_t = 100)]
     pub limit: usize,
@@ -155,9 +161,8 @@ pub(super) enum AttachBy {
     PerfEvent,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum SortBy {
-    #[default]
     Total,
     Calls,
     P50,

@@ -25,10 +25,15 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     verify(&target, &binary, &plan.layout)?;
     // Before anything is armed: a path that can't be written must not cost the target a hit.
     let mut sink = sink(attach, attach.output.open()?);
+    let go_version = binary.go_version().map(str::to_owned);
+    let arch = binary.arch().name();
+    // The tables of a large binary are not needed while it is measured, but to name callers.
+    let binary = attach.callers.then_some(binary);
     let config = session::Config {
         plan,
-        go_version: binary.go_version().map(str::to_owned),
-        arch: binary.arch().name(),
+        go_version,
+        arch,
+        count: attach.count.then_some(session::Count { callers: binary }),
         duration: attach.duration,
         interval: attach.interval,
         slower_than: attach.slower_than,
@@ -38,8 +43,6 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         method: attach.method,
         target,
     };
-    // The tables of a large binary are not needed while it is measured.
-    drop(binary);
     match session::run(config, sink.as_mut()) {
         Ok(_) => Ok(()),
         Err(SessionError::Output(error)) => Err(Failure::writing(attach.output.name(), &error)),

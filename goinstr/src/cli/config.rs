@@ -44,6 +44,10 @@ pub(super) struct Attach {
     pub aggregation: Aggregation,
     pub ring_bytes: u32,
     pub method: Option<Method>,
+    /// Only count calls.
+    pub count: bool,
+    /// By caller too.
+    pub callers: bool,
     pub sort: Sort,
     pub limit: Option<usize>,
 }
@@ -84,6 +88,15 @@ impl Attach {
         {
             return wrong("--interval must be at least 50ms");
         }
+        let count = typed.count || typed.callers;
+        let sort = match typed.sort {
+            None if count => SortBy::Calls,
+            None => SortBy::Total,
+            Some(sort) if count && sort != SortBy::Calls => {
+                return wrong("--count measures no durations to sort by: leave --sort out");
+            }
+            Some(sort) => sort,
+        };
         let ring_bytes = typed.ring_size.checked_mul(1024);
         let Some(ring_bytes) =
             ring_bytes.filter(|bytes| RING_BYTES.contains(bytes) && bytes.is_power_of_two())
@@ -108,7 +121,9 @@ impl Attach {
                 AttachBy::UprobeMulti => Method::UprobeMulti,
                 AttachBy::PerfEvent => Method::PerfEvent,
             }),
-            sort: match typed.sort {
+            count,
+            callers: typed.callers,
+            sort: match sort {
                 SortBy::Total => Sort::Total,
                 SortBy::Calls => Sort::Calls,
                 SortBy::P50 => Sort::P50,

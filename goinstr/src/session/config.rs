@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    attach::{Aggregation, Method},
+    attach::{Aggregation, Method, Watch},
+    binary::GoBinary,
     plan::ProbePlan,
     target::Target,
 };
@@ -19,6 +20,8 @@ pub struct Config {
     pub go_version: Option<String>,
     /// The binary's architecture, as the session record names it.
     pub arch: &'static str,
+    /// Only count; `None`: measure durations.
+    pub count: Option<Count>,
     /// Ends after this time; `None`: when told to, or with the target.
     pub duration: Option<Duration>,
     /// Time between two reports.
@@ -33,6 +36,25 @@ pub struct Config {
     pub raw: bool,
     /// Arm in this way; `None`: in the best way that the kernel has.
     pub method: Option<Method>,
+}
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Count {
+    /// Count by caller too: the binary, to name them by.
+    pub callers: Option<GoBinary>,
+}
+
+impl Config {
+    /// What has to be watched for it.
+    pub(super) fn watch(&self) -> Watch {
+        match &self.count {
+            None => Watch::Calls,
+            Some(count) => Watch::Entries {
+                callers: count.callers.is_some(),
+            },
+        }
+    }
 }
 
 /// Size of the ring buffer unless told otherwise: at a million records a second it is full after

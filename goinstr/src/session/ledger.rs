@@ -10,21 +10,13 @@ use goinstr_common::{
 };
 
 use crate::{
-    aggregate::{End, Ledger, Report},
+    aggregate::{End, Ledger, Mode, Report},
     attach::{Costs, Kernel},
 };
 
 /// The books. `open` are the calls on the shadow stacks, `report` has the finished ones.
 pub(super) fn draw_up(kernel: &Kernel, report: &Report, open: &[(u64, Frame)], end: End) -> Ledger {
-    let (mut entries, mut exits, mut cost_ns) = (0, 0, 0);
-    let exit_ns = kernel.costs().exit_ns;
-    for function in 0..u32::try_from(kernel.functions()).unwrap_or(u32::MAX) {
-        let totals = kernel.totals(function);
-        entries += totals.entries;
-        exits += totals.returned;
-        let entry_ns = kernel.entry_costs(function).entry_ns(exit_ns);
-        cost_ns += totals.entries * u64::from(entry_ns);
-    }
+    let hits = Hits::of(kernel);
     let unwound = report
         .functions
         .iter()
@@ -35,22 +27,17 @@ pub(super) fn draw_up(kernel: &Kernel, report: &Report, open: &[(u64, Frame)], e
         .iter()
         .map(|function| function.calls)
         .sum::<u64>();
-    let lost: BTreeMap<_, _> = Lost::ALL
-        .iter()
-        .map(|&reason| (reason.name(), kernel.lost(reason)))
-        .collect();
-    exits += kernel.counter(ORPHAN_RETURNS) + kernel.counter(LOST_RETURNS);
-    cost_ns += exits * u64::from(exit_ns);
     let ledger = Ledger {
-        entries,
+        mode: Mode::Durations,
+        entries: hits.entries,
         returned: calls - unwound,
         unwound,
         in_flight: open.len() as u64,
         orphan_returns: kernel.counter(ORPHAN_RETURNS),
-        lost,
+        lost: lost(kernel),
         dropped_records: kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED),
-        probe_hits: entries + exits + kernel.counter(REENTRIES) + kernel.counter(UNWIND_HITS),
-        probe_cost_ns: (kernel.costs() != Costs::default()).then_some(cost_ns),
+        probe_hits: hits.all,
+        probe_cost_ns: hits.cost_ns,
         end,
     };
     if ledger.imbalance() != 0 {
@@ -60,4 +47,60 @@ pub(super) fn draw_up(kernel: &Kernel, report: &Report, open: &[(u64, Frame)], e
         );
     }
     ledger
+}
+
+/// The books of a count: calls that began, and what of those that are followed could not be.
+pub(super) fn of_count(kernel: &Kernel, end: End) -> Ledger {
+    let hits = Hits::of(kernel);
+    Ledger {
+        mode: Mode::Count,
+        entries: hits.entries,
+        returned: 0,
+        unwound: 0,
+        in_flight: 0,
+        orphan_returns: 0,
+        lost: lost(kernel),
+        dropped_records: 0,
+        probe_hits: hits.all,
+        probe_cost_ns: hits.cost_ns,
+        end,
+    }
+}
+
+fn lost(kernel: &Kernel) -> BTreeMap<&'static str, u64> {
+    Lost::ALL
+        .iter()
+        .map(|&reason| (reason.name(), kernel.lost(reason)))
+        .collect()
+}
+
+/// What the probes were hit.
+struct Hits {
+    /// Calls that began.
+    entries: u64,
+    /// Hits of all sites.
+    all: u64,
+    /// What they cost, where that is known.
+    cost_ns: Option<u64>,
+}
+
+impl Hits {
+    fn of(kernel: &Kernel) -> Self {
+        let (mut entries, mut exits, mut cost_ns) = (0, 0, 0);
+        let exit_ns = kernel.costs().exit_ns;
+        for function in 0..u32::try_from(kernel.functions()).unwrap_or(u32::MAX) {
+            let totals = kernel.totals(function);
+            entries += totals.entries;
+            exits += totals.returned;
+            let entry_ns = kernel.entry_costs(function).entry_ns(exit_ns);
+            cost_ns += totals.entries * u64::from(entry_ns);
+        }
+        exits += kernel.counter(ORPHAN_RETURNS) + kernel.counter(LOST_RETURNS);
+        cost_ns += exits * u64::from(exit_ns);
+        Self {
+            entries,
+            all: entries + exits + kernel.counter(REENTRIES) + kernel.counter(UNWIND_HITS),
+            cost_ns: (kernel.costs() != Costs::default()).then_some(cost_ns),
+        }
+    }
 }

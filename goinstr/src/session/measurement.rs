@@ -18,7 +18,7 @@ use super::{
     ledger,
 };
 use crate::{
-    aggregate::{Aggregator, CallEvent, End, Outcome, ProbeCosts, Report, SessionInfo},
+    aggregate::{Aggregator, CallEvent, End, Mode, Outcome, ProbeCosts, Report, SessionInfo},
     attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
     event::{Event, Reader},
     sink::Sink,
@@ -187,7 +187,7 @@ fn flush(logger: &mut Option<EbpfLogger<&'static dyn log::Log>>) {
     }
 }
 
-fn settings(config: &Config, costs: Costs) -> Settings {
+pub(super) fn settings(config: &Config, costs: Costs) -> Settings {
     let scope = match &config.target {
         Target::Process(process) => Scope::Process {
             pid: process.pid().0,
@@ -197,6 +197,7 @@ fn settings(config: &Config, costs: Costs) -> Settings {
     };
     Settings {
         scope,
+        watch: config.watch(),
         aggregation: config.aggregation,
         slower_than_ns: config.slower_than.map(nanos),
         ring_bytes: config.ring_bytes,
@@ -210,7 +211,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn info(config: &Config, attached: &Attached, start_unix_ns: u64) -> SessionInfo {
+pub(super) fn info(config: &Config, attached: &Attached, start_unix_ns: u64) -> SessionInfo {
     SessionInfo {
         pid: config.target.pid().map(|pid| pid.0),
         exe: config.target.exe().to_string_lossy().into_owned(),
@@ -220,20 +221,24 @@ fn info(config: &Config, attached: &Attached, start_unix_ns: u64) -> SessionInfo
             .release()
             .to_string_lossy()
             .into_owned(),
+        mode: match config.count {
+            None => Mode::Durations,
+            Some(_) => Mode::Count,
+        },
         attach: attached.method.name(),
         functions: config.plan.functions.len(),
         sites: attached.sites,
         start_unix_ns,
-        probe_costs: probe_costs(attached.kernel.costs()),
+        probe_costs: probe_costs(config, attached.kernel.costs()),
     }
 }
 
-fn probe_costs(costs: Costs) -> Option<ProbeCosts> {
+fn probe_costs(config: &Config, costs: Costs) -> Option<ProbeCosts> {
     (costs != Costs::default()).then(|| ProbeCosts {
         entry_ns: costs.emulated.entry_ns(costs.exit_ns),
         stepped_entry_ns: costs.stepped.entry_ns(costs.exit_ns),
-        exit_ns: costs.exit_ns,
-        floor_ns: costs.emulated.own_ns,
+        exit_ns: config.count.is_none().then_some(costs.exit_ns),
+        floor_ns: config.count.is_none().then_some(costs.emulated.own_ns),
     })
 }
 

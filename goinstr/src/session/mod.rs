@@ -2,17 +2,18 @@
 
 mod clock;
 mod config;
+mod counting;
 mod ending;
 mod error;
 mod ledger;
 mod measurement;
 
-pub use config::{Config, RING_BYTES};
+pub use config::{Config, Count, RING_BYTES};
 pub use error::SessionError;
 
 use crate::{
     aggregate::End,
-    attach::{Costs, calibration},
+    attach::{Costs, Watch, calibration},
     sink::Sink,
 };
 
@@ -24,11 +25,31 @@ pub fn run(config: Config, sink: &mut dyn Sink) -> Result<End, SessionError> {
     let costs = if config.raw {
         Costs::default()
     } else {
-        calibration::measure(config.plan.layout, config.method)?
+        calibration::measure(config.plan.layout, config.method, calibrated(&config))?
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(SessionError::Runtime)?;
-    runtime.block_on(measurement::run(config, costs, sink))
+    runtime.block_on(async {
+        match config.count {
+            None => measurement::run(config, costs, sink).await,
+            Some(_) => counting::run(config, costs, sink).await,
+        }
+    })
+}
+
+/// What the calibration has to watch: a count follows the calls of some functions too, and those
+/// cost more than the others.
+fn calibrated(config: &Config) -> Watch {
+    if config
+        .plan
+        .functions
+        .iter()
+        .any(|function| function.reenters)
+    {
+        Watch::Calls
+    } else {
+        config.watch()
+    }
 }

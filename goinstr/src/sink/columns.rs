@@ -1,7 +1,7 @@
 //! The columns of the table of functions: what each says, and which go first on a narrow screen.
 
 use super::human::{count, duration, rate};
-use crate::aggregate::{FunctionReport, Report};
+use crate::aggregate::{FunctionReport, Mode, Report};
 
 /// By what the rows are sorted, largest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,7 +152,10 @@ pub(super) enum Rated {
 }
 
 /// The columns that have something to say: unwound and open calls only where there are some.
-pub(super) fn of(report: &Report) -> Vec<Column> {
+pub(super) fn of(mode: Mode, report: &Report) -> Vec<Column> {
+    if mode == Mode::Count {
+        return vec![Column::Calls, Column::Rate];
+    }
     let any = |figure: fn(&FunctionReport) -> u64| report.functions.iter().any(|f| figure(f) > 0);
     let unwound = any(|f| f.unwound);
     let in_flight = any(|f| f.in_flight);

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use super::Sink;
 use super::line::{self, Line};
-use crate::aggregate::{CallEvent, End, FunctionReport, Ledger, Outcome, Report, SessionInfo};
+use crate::aggregate::{
+    CallEvent, End, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo,
+};
 use crate::plan::{Location, ProbePlan};
 
 /// Writes the lines of a measurement to `W`, which need not buffer.
@@ -12,6 +14,7 @@ use crate::plan::{Location, ProbePlan};
 pub struct JsonSink<W: Write> {
     out: io::BufWriter<W>,
     intervals: bool,
+    mode: Mode,
     functions: Vec<Known>,
 }
 
@@ -30,6 +33,7 @@ impl<W: Write> JsonSink<W> {
         Self {
             out: io::BufWriter::with_capacity(64 * 1024, out),
             intervals,
+            mode: Mode::default(),
             functions: Vec::new(),
         }
     }
@@ -38,7 +42,8 @@ impl<W: Write> JsonSink<W> {
         for figures in &report.functions {
             let index = usize::try_from(figures.function).unwrap_or(usize::MAX);
             if let Some(known) = self.functions.get(index) {
-                Line::Function(function(known, figures, interval)).write(&mut self.out)?;
+                Line::Function(function(self.mode, known, figures, interval))
+                    .write(&mut self.out)?;
             }
         }
         Ok(())
@@ -47,6 +52,7 @@ impl<W: Write> JsonSink<W> {
 
 impl<W: Write> Sink for JsonSink<W> {
     fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        self.mode = info.mode;
         self.functions = plan
             .functions
             .iter()
@@ -64,6 +70,7 @@ impl<W: Write> Sink for JsonSink<W> {
             exe: &info.exe,
             go_version: info.go_version.as_deref(),
             arch: info.arch,
+            mode: info.mode.name(),
             kernel: &info.kernel,
             attach: info.attach,
             functions: info.functions,
@@ -113,14 +120,26 @@ impl<W: Write> Sink for JsonSink<W> {
 
     fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()> {
         self.functions(report, None)?;
+        for caller in &report.callers {
+            if let Some(function) = name(&self.functions, caller.function) {
+                let caller = line::Caller {
+                    function,
+                    caller: caller.caller.as_deref(),
+                    calls: caller.calls,
+                };
+                Line::Caller(caller).write(&mut self.out)?;
+            }
+        }
+        // A count knows nothing of a call but its beginning.
+        let known = |figure| (ledger.mode == Mode::Durations).then_some(figure);
         let ledger = line::Ledger {
             entries: ledger.entries,
-            returned: ledger.returned,
-            unwound: ledger.unwound,
-            in_flight: ledger.in_flight,
-            orphan_returns: ledger.orphan_returns,
+            returned: known(ledger.returned),
+            unwound: known(ledger.unwound),
+            in_flight: known(ledger.in_flight),
+            orphan_returns: known(ledger.orphan_returns),
             lost: &ledger.lost,
-            dropped_records: ledger.dropped_records,
+            dropped_records: known(ledger.dropped_records),
             probe_hits: ledger.probe_hits,
             probe_cost_ns: ledger.probe_cost_ns,
             end: match ledger.end {
@@ -140,10 +159,12 @@ fn name(functions: &[Known], function: u32) -> Option<&str> {
 }
 
 fn function<'a>(
+    mode: Mode,
     known: &'a Known,
     figures: &FunctionReport,
     interval: Option<u64>,
 ) -> line::Function<'a> {
+    let timed = |figure| (mode == Mode::Durations).then_some(figure);
     line::Function {
         function: &known.name,
         symbol: known.symbol.as_deref(),
@@ -151,11 +172,11 @@ fn function<'a>(
         file: known.location.as_ref().map(|at| at.file.as_str()),
         line: known.location.as_ref().map(|at| at.line),
         calls: figures.calls,
-        unwound: figures.unwound,
-        in_flight: figures.in_flight,
+        unwound: timed(figures.unwound),
+        in_flight: timed(figures.in_flight),
         oldest_in_flight_ns: figures.oldest_in_flight_ns,
-        total_ns: figures.total_ns,
-        self_ns: figures.self_ns,
+        total_ns: timed(figures.total_ns),
+        self_ns: timed(figures.self_ns),
         min_ns: figures.min_ns,
         mean_ns: figures.mean_ns,
         p50_ns: figures.p50_ns,
@@ -181,6 +202,13 @@ mod tests {
     #[test]
     fn the_lines_of_a_measurement() {
         insta::assert_snapshot!(written(false));
+    }
+
+    #[test]
+    fn the_lines_of_a_count() {
+        let mut bytes = Vec::new();
+        sample::play_count(&mut JsonSink::new(&mut bytes, true));
+        insta::assert_snapshot!(String::from_utf8(bytes).expect("UTF-8"));
     }
 
     #[test]

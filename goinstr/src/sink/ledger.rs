@@ -1,7 +1,7 @@
 //! The ledger and the skipped functions in a few lines for people.
 
 use super::human::{count, duration, percent, visible};
-use crate::aggregate::{End, Ledger};
+use crate::aggregate::{End, Ledger, Mode};
 use crate::plan::Skipped;
 
 /// Names of skipped functions told for each reason; the JSON output has all.
@@ -16,15 +16,23 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
         End::TargetExit => "the target exited",
     };
     let lost: u64 = ledger.lost.values().sum();
-    lines.push(format!(
-        "{end} after {}: {} calls began = {} returned + {} unwound + {} in flight + {} lost",
-        duration(elapsed_ns),
-        count(ledger.entries),
-        count(ledger.returned),
-        count(ledger.unwound),
-        count(ledger.in_flight),
-        count(lost),
-    ));
+    if ledger.mode == Mode::Count {
+        lines.push(format!(
+            "{end} after {}: {} calls began; when they ended was not watched",
+            duration(elapsed_ns),
+            count(ledger.entries),
+        ));
+    } else {
+        lines.push(format!(
+            "{end} after {}: {} calls began = {} returned + {} unwound + {} in flight + {} lost",
+            duration(elapsed_ns),
+            count(ledger.entries),
+            count(ledger.returned),
+            count(ledger.unwound),
+            count(ledger.in_flight),
+            count(lost),
+        ));
+    }
     let cost = match ledger.probe_cost_ns {
         Some(ns) => {
             let share = percent(ns, elapsed_ns)
@@ -48,7 +56,14 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
 pub(super) fn warnings(ledger: &Ledger) -> Vec<String> {
     let mut warnings = Vec::new();
     for (reason, &n) in &ledger.lost {
-        if n > 0 {
+        if n > 0 && ledger.mode == Mode::Count {
+            // They are counted before they are followed.
+            warnings.push(format!(
+                "{} calls of functions that loop back to their first instruction could not be followed ({reason}): \
+                 turns of the loop may be among those counted",
+                count(n)
+            ));
+        } else if n > 0 {
             warnings.push(format!(
                 "{} calls lost ({reason}): {}",
                 count(n),

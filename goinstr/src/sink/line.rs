@@ -25,6 +25,8 @@ pub enum Line<'a> {
     Call(Call<'a>),
     /// A function's figures.
     Function(Function<'a>),
+    /// How often one function called another.
+    Caller(Caller<'a>),
     /// Last: the books.
     Ledger(Ledger<'a>),
     /// A function of a binary.
@@ -44,6 +46,7 @@ pub struct Session<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub go_version: Option<&'a str>,
     pub arch: &'a str,
+    pub mode: &'static str,
     pub kernel: &'a str,
     pub attach: &'a str,
     pub functions: usize,
@@ -90,12 +93,16 @@ pub struct Function<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     pub calls: u64,
-    pub unwound: u64,
-    pub in_flight: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unwound: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_in_flight_ns: Option<u64>,
-    pub total_ns: u64,
-    pub self_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,16 +122,30 @@ pub struct Function<'a> {
     pub inlined_into: Option<u32>,
 }
 
+/// See [`crate::aggregate::CallerReport`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Caller<'a> {
+    pub function: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller: Option<&'a str>,
+    pub calls: u64,
+}
+
 /// See [`crate::aggregate::Ledger`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Ledger<'a> {
     pub entries: u64,
-    pub returned: u64,
-    pub unwound: u64,
-    pub in_flight: u64,
-    pub orphan_returns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returned: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unwound: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orphan_returns: Option<u64>,
     pub lost: &'a BTreeMap<&'static str, u64>,
-    pub dropped_records: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped_records: Option<u64>,
     pub probe_hits: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_cost_ns: Option<u64>,

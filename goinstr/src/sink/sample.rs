@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Sink;
 use crate::aggregate::{
-    CallEvent, End, FunctionReport, Ledger, Outcome, ProbeCosts, Report, SessionInfo,
+    CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report,
+    SessionInfo,
 };
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
 use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
@@ -28,6 +29,7 @@ pub(super) fn info() -> SessionInfo {
         go_version: Some("go1.26.6".to_owned()),
         arch: "x86_64",
         kernel: "6.18.0".to_owned(),
+        mode: Mode::Durations,
         attach: "uprobe_multi",
         functions: FUNCTIONS,
         sites: 12,
@@ -35,8 +37,8 @@ pub(super) fn info() -> SessionInfo {
         probe_costs: Some(ProbeCosts {
             entry_ns: 620,
             stepped_entry_ns: 1_700,
-            exit_ns: 1_650,
-            floor_ns: 900,
+            exit_ns: Some(1_650),
+            floor_ns: Some(900),
         }),
     }
 }
@@ -148,6 +150,58 @@ pub(super) fn report(seconds: u64) -> Report {
                 ..FunctionReport::default()
             },
         ],
+        callers: Vec::new(),
+    }
+}
+
+/// Plays a count to a sink: what it has of the figures is no more than calls.
+pub(super) fn play_count(sink: &mut impl Sink) {
+    let info = SessionInfo {
+        mode: Mode::Count,
+        probe_costs: info().probe_costs.map(|costs| ProbeCosts {
+            exit_ns: None,
+            floor_ns: None,
+            ..costs
+        }),
+        ..info()
+    };
+    let report = |seconds| Report {
+        functions: report(seconds)
+            .functions
+            .into_iter()
+            .map(|figures| FunctionReport {
+                function: figures.function,
+                calls: figures.calls,
+                calls_in_interval: figures.calls_in_interval,
+                ..FunctionReport::default()
+            })
+            .collect(),
+        callers: vec![
+            caller(0, Some("main.run"), 90 * seconds),
+            caller(0, Some("main.main.func1"), 9 * seconds),
+            caller(0, None, seconds),
+            caller(2, Some("main.work"), 5 * seconds),
+        ],
+        ..report(seconds)
+    };
+    let ledger = Ledger {
+        mode: Mode::Count,
+        returned: 0,
+        unwound: 0,
+        in_flight: 0,
+        orphan_returns: 0,
+        ..ledger()
+    };
+    sink.session(&info, &plan()).expect("session");
+    sink.interval(0, &report(1)).expect("interval");
+    sink.finish(&report(2), &ledger).expect("finish");
+}
+
+fn caller(function: u32, caller: Option<&str>, calls: u64) -> CallerReport {
+    CallerReport {
+        function,
+        caller: caller.map(str::to_owned),
+        calls,
     }
 }
 
@@ -166,6 +220,7 @@ fn call() -> CallEvent {
 
 fn ledger() -> Ledger {
     Ledger {
+        mode: Mode::Durations,
         entries: 247_136,
         returned: 247_121,
         unwound: 1,

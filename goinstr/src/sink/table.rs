@@ -6,10 +6,12 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::columns::{self, Column, Rated, Reading};
-use super::human::{count, duration, end_within, start_within, things, visible, width};
+use super::human::{count, duration, end_within, rate, start_within, things, visible, width};
 use super::screen::Screen;
 use super::{Sink, Size, Sort, ledger};
-use crate::aggregate::{CallEvent, FunctionReport, Ledger, Outcome, Report, SessionInfo};
+use crate::aggregate::{
+    CallEvent, CallerReport, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo,
+};
 use crate::plan::{PlannedFunction, ProbePlan, Skipped};
 
 /// Columns that a name keeps before figures are left out for it.
@@ -39,6 +41,7 @@ pub struct TableSink<W: Write> {
     out: W,
     options: TableOptions,
     heading: String,
+    mode: Mode,
     names: Vec<String>,
     /// Measured functions that also have inlined copies.
     inlined: Vec<String>,
@@ -58,6 +61,7 @@ impl<W: Write> TableSink<W> {
             out,
             options,
             heading: String::new(),
+            mode: Mode::default(),
             names: Vec::new(),
             inlined: Vec::new(),
             floor_ns: None,
@@ -106,7 +110,7 @@ impl<W: Write> TableSink<W> {
         rated: Rated,
         columns: Option<usize>,
     ) -> Vec<Drawn> {
-        let mut shown = columns::of(report);
+        let mut shown = columns::of(self.mode, report);
         let reading = Reading {
             rated,
             floor_ns: self.floor_ns,
@@ -137,8 +141,35 @@ impl<W: Write> TableSink<W> {
             } else {
                 (text.clone(), text)
             });
+            lines.extend(
+                self.callers(report, figures, &cells, rated)
+                    .map(fit)
+                    .map(|text| self.style(text, DIM)),
+            );
         }
         lines
+    }
+
+    /// A line for each caller of a function, where callers were asked for.
+    fn callers<'r>(
+        &'r self,
+        report: &'r Report,
+        figures: &'r FunctionReport,
+        cells: &'r Cells,
+        rated: Rated,
+    ) -> impl Iterator<Item = String> + 'r {
+        let of_it = |caller: &&CallerReport| caller.function == figures.function;
+        report.callers.iter().filter(of_it).map(move |caller| {
+            let mut texts = vec![count(caller.calls)];
+            if let Rated::Whole(ns) = rated {
+                texts.push(rate(caller.calls, ns));
+            }
+            let by = caller
+                .caller
+                .as_deref()
+                .map_or("an unknown caller".into(), visible);
+            format!("{}  by {by}", cells.line(&texts))
+        })
     }
 
     fn live(&mut self, report: &Report, size: Size) -> io::Result<()> {
@@ -196,6 +227,7 @@ impl<W: Write> Sink for TableSink<W> {
             things(info.functions, "function"),
             things(info.sites, "site"),
         );
+        self.mode = info.mode;
         self.names = distinct(&plan.functions);
         let inlined = plan
             .functions
@@ -203,7 +235,9 @@ impl<W: Write> Sink for TableSink<W> {
             .filter(|function| function.inlined_into > 0);
         self.inlined = inlined.map(|function| function.name.clone()).collect();
         self.skipped.clone_from(&plan.skipped);
-        self.floor_ns = info.probe_costs.map(|costs| u64::from(costs.floor_ns));
+        self.floor_ns = info
+            .probe_costs
+            .and_then(|costs| costs.floor_ns.map(u64::from));
         Ok(())
     }
 
@@ -363,6 +397,17 @@ mod tests {
     #[test]
     fn the_final_table() {
         insta::assert_snapshot!(written(PLAIN));
+    }
+
+    #[test]
+    fn the_final_table_of_a_count() {
+        let mut bytes = Vec::new();
+        let options = TableOptions {
+            sort: Sort::Calls,
+            ..PLAIN
+        };
+        sample::play_count(&mut TableSink::new(&mut bytes, options));
+        insta::assert_snapshot!(String::from_utf8(bytes).expect("UTF-8"));
     }
 
     #[test]

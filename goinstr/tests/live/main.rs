@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod counting;
 mod foreign;
 mod goroutine;
 mod lifetime;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         open::tests(),
         lifetime::tests(),
         modes::tests(),
+        counting::tests(),
         nesting::tests(),
         oracle::tests(),
         soak::tests(),

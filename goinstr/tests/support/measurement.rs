@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{lines::Lines, report::Report};
+use super::{counted::Counted, lines::Lines, report::Report};
 
 /// How long goinstr may take to attach, or to end.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -72,15 +72,25 @@ impl Measurement {
         self.finish()
     }
 
+    /// Ends a count as Ctrl-C does and returns its report.
+    pub fn interrupt_count(self) -> Result<Counted> {
+        self.signal(Signal::INT)?;
+        self.end(Counted::parse)
+    }
+
     /// Waits for its own end and returns its report.
-    pub fn finish(mut self) -> Result<Report> {
+    pub fn finish(self) -> Result<Report> {
+        self.end(Report::parse)
+    }
+
+    fn end<R>(mut self, parse: impl FnOnce(&[String]) -> Result<R>) -> Result<R> {
         self.lines.wait_for_end(PATIENCE)?;
         let status = self.wait()?;
         self.errors.wait_for_end(PATIENCE)?;
         if status.code() != Some(0) {
             bail!("goinstr ended with {status}: {}", self.errors.tail());
         }
-        Report::parse(&self.lines.seen).with_context(|| format!("stderr: {}", self.errors.tail()))
+        parse(&self.lines.seen).with_context(|| format!("stderr: {}", self.errors.tail()))
     }
 
     /// Kills it where it stands.

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod case;
+pub mod counted;
 pub mod dice;
 pub mod generate;
 pub mod kernel;

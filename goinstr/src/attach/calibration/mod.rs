@@ -16,8 +16,8 @@ use goinstr_common::control::{PHASE_CLOSING, PHASE_RECORDING};
 
 use self::child::{Child, FUNCTIONS};
 use super::{
-    Aggregation, AttachError, Attached, Costs, Kernel, Method, Scope, Settings, costs::EntryCosts,
-    own_text,
+    Aggregation, AttachError, Attached, Costs, Kernel, Method, Scope, Settings, Watch,
+    costs::EntryCosts, own_text,
 };
 use crate::{
     binary::{RuntimeLayout, Vaddr},
@@ -28,7 +28,13 @@ use crate::{
 const RING_BYTES: u32 = 1 << 16;
 
 /// Measures the costs with the program as it runs for a target with this `layout`.
-pub fn measure(layout: RuntimeLayout, method: Option<Method>) -> Result<Costs, AttachError> {
+///
+/// Where only entries are watched, so are the child's: a return then costs nothing.
+pub fn measure(
+    layout: RuntimeLayout,
+    method: Option<Method>,
+    watch: Watch,
+) -> Result<Costs, AttachError> {
     let io = |source| AttachError::Calibration { source };
     let mut child = Child::start().map_err(io)?;
     let plan = plan(layout).map_err(io)?;
@@ -37,6 +43,7 @@ pub fn measure(layout: RuntimeLayout, method: Option<Method>) -> Result<Costs, A
             pid: child.pid(),
             kernel_pid: None,
         },
+        watch,
         aggregation: Aggregation::Kernel,
         slower_than_ns: None,
         ring_bytes: RING_BYTES,
@@ -48,7 +55,10 @@ pub fn measure(layout: RuntimeLayout, method: Option<Method>) -> Result<Costs, A
     attached.kernel.set_phase(PHASE_RECORDING);
     let times = child.run(layout.goid).map_err(io)?;
     attached.kernel.set_phase(PHASE_CLOSING);
-    let costs = costs(&times, &attached.kernel);
+    let costs = match watch {
+        Watch::Calls => costs(&times, &attached.kernel),
+        Watch::Entries { .. } => entry_costs(&times),
+    };
     // Disarming waits for grace periods that nobody here needs: the child is over.
     std::thread::spawn(move || drop(attached.disarm()));
     log::debug!("probes cost {costs:?}");
@@ -101,6 +111,16 @@ fn costs(times: &child::Times, kernel: &Kernel) -> Costs {
             pair_ns: stepped,
         },
         exit_ns: emulated.saturating_sub(entry),
+    }
+}
+
+fn entry_costs(times: &child::Times) -> Costs {
+    let [emulated, stepped, _] = times.lower_quartiles();
+    let entry = |pair_ns| EntryCosts { own_ns: 0, pair_ns };
+    Costs {
+        emulated: entry(emulated),
+        stepped: entry(stepped),
+        exit_ns: 0,
     }
 }
 

@@ -1,0 +1,211 @@
+//! A count: how often functions are called, and by whom, from their entry sites alone.
+
+use std::{collections::HashMap, io};
+
+use goinstr_common::{
+    caller::{CallerKey, UNREADABLE},
+    control::{PHASE_CLOSING, PHASE_RECORDING},
+};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::{
+    SessionError,
+    clock::{Clock, monotonic_ns},
+    config::Config,
+    ending::Ending,
+    ledger,
+    measurement::{info, settings},
+};
+use crate::{
+    aggregate::{CallerReport, End, FunctionReport, Report},
+    attach::{AttachError, Attached, Costs, Kernel},
+    binary::{GoBinary, Vaddr},
+    plan::ProbePlan,
+    sink::Sink,
+    target::{Liveness, Process},
+};
+
+/// Arms, counts, disarms, reports.
+pub(super) async fn run(
+    config: Config,
+    costs: Costs,
+    sink: &mut dyn Sink,
+) -> Result<End, SessionError> {
+    let process = config.target.process();
+    let pidfd = process.map(Process::pidfd).transpose()?;
+    let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
+    let settings = settings(&config, costs);
+    let attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
+    let began = monotonic_ns();
+    attached.kernel.set_phase(PHASE_RECORDING);
+    ending.after(config.duration);
+    let start = Clock::now().unix_ns(began);
+    let mut state = State {
+        began,
+        last_ns: 0,
+        reported: vec![0; config.plan.functions.len()],
+        output: sink.session(&info(&config, &attached, start), &config.plan),
+    };
+    let end = state
+        .watch(&config, &attached.kernel, &mut ending, sink)
+        .await?;
+    attached.kernel.set_phase(PHASE_CLOSING);
+    // Disarming takes a while that no rate may count.
+    let elapsed = monotonic_ns() - began;
+    let kernel = attached.disarm();
+    let report = state.report(&config, &kernel, elapsed)?;
+    let ledger = ledger::of_count(&kernel, end);
+    if state.output.is_ok() {
+        state.output = sink.finish(&report, &ledger);
+    }
+    match state.output {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(SessionError::Output(error)),
+        _ => Ok(end),
+    }
+}
+
+/// What changes while it is counted.
+struct State {
+    began: u64,
+    /// When the last report was made, since the beginning.
+    last_ns: u64,
+    /// Calls in the last report, by function.
+    reported: Vec<u64>,
+    /// How writing went so far; after an error nothing more is written.
+    output: io::Result<()>,
+}
+
+impl State {
+    /// Reports until the end comes.
+    async fn watch(
+        &mut self,
+        config: &Config,
+        kernel: &Kernel,
+        ending: &mut Ending,
+        sink: &mut dyn Sink,
+    ) -> Result<End, SessionError> {
+        let mut reports = interval_at(Instant::now() + config.interval, config.interval);
+        reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for number in 0.. {
+            if self.output.is_err() {
+                // Nobody reads any more: counting on would only cost.
+                break;
+            }
+            tokio::select! {
+                biased;
+                end = ending.wait() => return Ok(end),
+                _ = reports.tick() => {}
+            }
+            if config
+                .target
+                .process()
+                .is_some_and(|process| process.still_same() != Liveness::Same)
+            {
+                return Ok(End::TargetExit);
+            }
+            let report = self.report(config, kernel, monotonic_ns() - self.began)?;
+            self.output = sink.interval(number, &report);
+        }
+        Ok(End::Signal)
+    }
+
+    fn report(
+        &mut self,
+        config: &Config,
+        kernel: &Kernel,
+        elapsed_ns: u64,
+    ) -> Result<Report, AttachError> {
+        let interval_ns = elapsed_ns - self.last_ns;
+        self.last_ns = elapsed_ns;
+        let functions = self
+            .reported
+            .iter_mut()
+            .zip(0..)
+            .map(|(reported, function)| {
+                let calls = kernel.totals(function).entries;
+                FunctionReport {
+                    function,
+                    calls,
+                    calls_in_interval: calls - std::mem::replace(reported, calls),
+                    ..FunctionReport::default()
+                }
+            });
+        let functions: Vec<_> = functions.collect();
+        let binary = config
+            .count
+            .as_ref()
+            .and_then(|count| count.callers.as_ref());
+        let callers = match binary {
+            Some(binary) => named(binary, &config.plan, &functions, &kernel.callers()?),
+            None => Vec::new(),
+        };
+        Ok(Report {
+            elapsed_ns,
+            interval_ns,
+            functions,
+            callers,
+        })
+    }
+}
+
+/// Calls by function and caller; most calls first within a function.
+///
+/// Calls whose caller is not known come last: the return address was not to be read, lies in no
+/// function of the file, or found no room in the table.
+fn named(
+    binary: &GoBinary,
+    plan: &ProbePlan,
+    functions: &[FunctionReport],
+    counted: &[(CallerKey, u64)],
+) -> Vec<CallerReport> {
+    let mut calls: HashMap<(u32, String), u64> = HashMap::new();
+    for (key, of_place) in counted {
+        if let Some(name) = name(binary, plan, key) {
+            *calls.entry((key.func, name)).or_default() += of_place;
+        }
+    }
+    let mut callers: Vec<_> = calls
+        .into_iter()
+        .map(|((function, name), calls)| CallerReport {
+            function,
+            caller: Some(name),
+            calls,
+        })
+        .collect();
+    let mut unknown: Vec<u64> = functions.iter().map(|function| function.calls).collect();
+    for caller in &callers {
+        if let Some(rest) = unknown.get_mut(caller.function as usize) {
+            // The table is read while calls go on, after the functions.
+            *rest = rest.saturating_sub(caller.calls);
+        }
+    }
+    callers.sort_by(|a, b| {
+        let by_name = || a.caller.cmp(&b.caller);
+        a.function
+            .cmp(&b.function)
+            .then_with(|| b.calls.cmp(&a.calls))
+            .then_with(by_name)
+    });
+    let unknown = unknown.into_iter().zip(0..).filter(|&(calls, _)| calls > 0);
+    callers.extend(unknown.map(|(calls, function)| CallerReport {
+        function,
+        caller: None,
+        calls,
+    }));
+    // Stable: within a function the order is as it was.
+    callers.sort_by_key(|caller| caller.function);
+    callers
+}
+
+/// Name of the innermost function at the place that calls.
+fn name(binary: &GoBinary, plan: &ProbePlan, key: &CallerKey) -> Option<String> {
+    if key.distance == UNREADABLE {
+        return None;
+    }
+    let entry = plan.functions.get(key.func as usize)?.entry.address;
+    // The call ends where it returns to, and that may be another function's line already.
+    let call = entry.0.wrapping_add(key.distance).wrapping_sub(1);
+    binary
+        .innermost_name(Vaddr(call))
+        .map(|name| name.into_owned())
+}
