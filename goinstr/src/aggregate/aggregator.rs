@@ -9,6 +9,7 @@ use goinstr_common::{
 };
 
 use super::{
+    distribution::Distribution,
     durations::Durations,
     report::{FunctionReport, Report},
 };
@@ -31,6 +32,8 @@ pub struct Aggregator {
     /// For the distribution of one function at a time.
     scratch: Durations,
     last_ns: u64,
+    /// Whether reports carry the distributions themselves.
+    distributions: bool,
 }
 
 impl Aggregator {
@@ -41,6 +44,16 @@ impl Aggregator {
             functions: vec![Function::default(); functions],
             scratch: Durations::of_slots(),
             last_ns: 0,
+            distributions: false,
+        }
+    }
+
+    /// Puts into each report all durations of each function, beside the quantiles.
+    #[must_use]
+    pub fn with_distributions(self, distributions: bool) -> Self {
+        Self {
+            distributions,
+            ..self
         }
     }
 
@@ -87,8 +100,10 @@ impl Aggregator {
         Slots: Iterator<Item = (u64, u64, u64)>,
     {
         let scratch = &mut self.scratch;
+        let distributions = self.distributions;
         let functions = self.functions.iter_mut().zip(0..).map(|(function, id)| {
             scratch.clear();
+            let mut distribution = Distribution::default();
             if let Some((totals, slots)) = kernel(id) {
                 let finished = totals.returned + totals.unwound;
                 let changed = finished != 0;
@@ -96,13 +111,22 @@ impl Aggregator {
                 if changed {
                     for (low, width, calls) in slots {
                         scratch.add_slot(low, width, calls);
+                        if distributions {
+                            distribution.add(low, calls);
+                        }
                     }
                 }
             }
             if let Some(single) = &function.single {
                 scratch.add_all(single);
+                if distributions {
+                    single.add_to(&mut distribution);
+                }
             }
-            function.report(id, scratch)
+            FunctionReport {
+                distribution,
+                ..function.report(id, scratch)
+            }
         });
         let functions = functions.collect();
         let interval_ns = elapsed_ns - self.last_ns.min(elapsed_ns);
@@ -141,6 +165,7 @@ impl Function {
             p99_ns: quantiles.map(|q| q.p99),
             p999_ns: quantiles.map(|q| q.p999),
             max_ns: known(max),
+            distribution: Distribution::default(),
         }
     }
 }
@@ -168,7 +193,7 @@ mod tests {
 
     #[test]
     fn calls_one_by_one_add_up() {
-        let mut aggregator = Aggregator::new(2);
+        let mut aggregator = Aggregator::new(2).with_distributions(true);
         for duration in [100, 300, 200] {
             aggregator.add_call(&call(1, duration, OUTCOME_RETURNED));
         }
@@ -192,6 +217,8 @@ mod tests {
         );
         assert_eq!((found.min_ns, found.max_ns), (Some(100), Some(1000)));
         assert!(found.p50_ns.unwrap().abs_diff(200) <= 4);
+        assert_eq!(found.distribution.calls(), 4);
+        assert!(found.distribution.quantile(1.0).unwrap().abs_diff(1000) <= 20);
         let report = aggregator.report(30, |_| None::<(FuncStat, NoSlots)>);
         assert_eq!(
             (
@@ -206,6 +233,7 @@ mod tests {
     #[test]
     fn the_kernels_totals_and_a_call_that_found_no_slot_make_one_distribution() {
         let mut aggregator = Aggregator::new(1);
+        aggregator = aggregator.with_distributions(true);
         aggregator.add_duration(&call(0, 1_000_000, OUTCOME_RETURNED));
         let totals = FuncStat {
             entries: 5,
@@ -226,5 +254,7 @@ mod tests {
         );
         assert!(found.p50_ns.unwrap().abs_diff(1000) <= 20);
         assert_eq!(found.p99_ns, Some(1_000_000));
+        let slots: Vec<_> = found.distribution.slots().map(|slot| slot.calls).collect();
+        assert_eq!(slots, [2, 1]);
     }
 }

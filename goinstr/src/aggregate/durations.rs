@@ -2,6 +2,8 @@
 
 use hdrhistogram::Histogram;
 
+use super::distribution::Distribution;
+
 /// Significant decimal digits kept of durations that come one by one: 1 % wide slots, where the
 /// contract allows 2 %.
 const DIGITS_OF_CALLS: u8 = 2;
@@ -61,6 +63,14 @@ impl Durations {
         for value in other.0.iter_recorded() {
             let middle = other.0.median_equivalent(value.value_iterated_to());
             self.record(middle, value.count_at_value());
+        }
+    }
+
+    /// Adds all calls to a distribution in the kernel's slots.
+    pub fn add_to(&self, distribution: &mut Distribution) {
+        for value in self.0.iter_recorded() {
+            let middle = self.0.median_equivalent(value.value_iterated_to());
+            distribution.add(middle, value.count_at_value());
         }
     }
 

@@ -1,10 +1,12 @@
 //! Events and kernel histograms → statistics and the ledger.
 
 mod aggregator;
+mod distribution;
 mod durations;
 mod report;
 
 pub use aggregator::Aggregator;
+pub use distribution::{Distribution, Slot};
 pub use report::{
     CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report,
     SessionInfo,

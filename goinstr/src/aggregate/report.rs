@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::distribution::Distribution;
+
 /// What is measured of the functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -87,6 +89,8 @@ pub struct CallEvent {
     pub duration_ns: u64,
     /// The same without the traced calls inside it.
     pub self_ns: u64,
+    /// What the probes inside it cost and was taken off its duration: it was open for both together.
+    pub corrected_ns: u64,
     /// How it ended.
     pub outcome: Outcome,
     /// The innermost traced function open around it.
@@ -128,6 +132,8 @@ pub struct FunctionReport {
     pub p999_ns: Option<u64>,
     /// Longest duration.
     pub max_ns: Option<u64>,
+    /// All durations; empty unless a sink [wants them](crate::sink::Sink::wants_distributions).
+    pub distribution: Distribution,
 }
 
 /// Calls of a function from one caller.

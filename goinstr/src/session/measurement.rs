@@ -41,7 +41,8 @@ pub(super) async fn run(
     let ring = attached.kernel.take_ring()?;
     let mut state = State {
         reader: Reader::new(ring, config.plan.functions.len(), settings.ring_bytes),
-        aggregator: Aggregator::new(config.plan.functions.len()),
+        aggregator: Aggregator::new(config.plan.functions.len())
+            .with_distributions(sink.wants_distributions()),
         aggregation: config.aggregation,
         clock: Clock::now(),
         began: monotonic_ns(),
@@ -249,6 +250,7 @@ fn single(call: &CallRecord, clock: Clock) -> CallEvent {
         start_unix_ns: clock.unix_ns(call.start_ns),
         duration_ns: call.duration_ns,
         self_ns: call.self_ns,
+        corrected_ns: call.corrected_ns,
         outcome: if call.outcome == OUTCOME_UNWOUND {
             Outcome::Unwound
         } else {

@@ -26,6 +26,11 @@ pub use table::{TableOptions, TableSink};
 /// An error ends the measurement: detach, then report it, but for
 /// [`io::ErrorKind::BrokenPipe`], which is a reader that has seen enough.
 pub trait Sink {
+    /// Whether reports are to carry each function's [distribution](crate::aggregate::Distribution).
+    fn wants_distributions(&self) -> bool {
+        false
+    }
+
     /// Once, when all probes are in place; the skipped functions are in the plan.
     /// What is written here is flushed: a reader may start its load on seeing it.
     fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()>;

@@ -212,6 +212,7 @@ fn call() -> CallEvent {
         start_unix_ns: 1_790_000_001_000_000_000,
         duration_ns: 1_100_000_000,
         self_ns: 1_000_000_000,
+        corrected_ns: 3_000,
         outcome: Outcome::Unwound,
         parent: Some(0),
         depth: 1,
