@@ -1,18 +1,5 @@
-//! Any bytes as build info.
-//!
-//! Input: the section's bytes behind its magic.
+//! libFuzzer guides `build_info`.
 
 #![no_main]
 
-use goinstr_fuzz::Program;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: &[u8]| {
-    let mut program = Program::default();
-    program.append_go(&[0; 8], &[0; 64]);
-    let blob = [b"\xff Go buildinf:", input].concat();
-    program.section(".go.buildinfo", &blob, 2);
-    if let Some(binary) = program.open() {
-        let _ = (binary.go_minor(), binary.main_package_prefixes());
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| goinstr_fuzz::build_info(input));

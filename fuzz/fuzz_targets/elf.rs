@@ -1,12 +1,5 @@
-//! Any bytes as a whole file.
+//! libFuzzer guides `elf`.
 
 #![no_main]
 
-use goinstr_fuzz::{ask_functions, open};
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: &[u8]| {
-    if let Some(binary) = open(input) {
-        ask_functions(&binary);
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| goinstr_fuzz::elf(input));

@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod command;
 mod demo;
+mod fuzz;
 mod go;
 mod kernel_toolchain;
 mod lint_kernel;
@@ -40,6 +41,8 @@ enum Task {
     Test(test::Arguments),
     /// Measure what measuring costs, as root
     Bench(bench::Arguments),
+    /// Throw guided random bytes at what reads untrusted ones
+    Fuzz(fuzz::Arguments),
     /// Fetch the Go toolchains that the tests build their targets with
     Toolchains,
     /// Build for arm64 and run the tests that need no kernel under emulation
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Toolchains => toolchains::run(),
         Task::CheckArm64 => arm64::run(),
         Task::LintKernel => lint_kernel::run(),

@@ -1,0 +1,165 @@
+//! `cargo xtask fuzz`: libFuzzer on the targets of `fuzz/`.
+//!
+//! The coverage that guides it is a pass of LLVM that the stable compiler has too, and what is
+//! fuzzed has no `unsafe` of its own, so it is built without a sanitizer: neither nightly nor
+//! cargo-fuzz is needed, only a C++ compiler for libFuzzer itself.
+
+use crate::{
+    command,
+    packages::{self, Apt, Package},
+    setup, workspace,
+};
+use anyhow::{Context, Result, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Has the compiler count the edges of all code and report what is compared with what.
+const COVERAGE: [&str; 6] = [
+    "--cfg=fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
+
+/// Seconds that one input may take, and MB: the promise is bounded time and memory.
+const SLOW: u32 = 10;
+const MEMORY: u32 = 1024;
+
+/// Longest input. What matters in each format fits, and short inputs are tried more often.
+const LENGTH: u32 = 4096;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Which of fuzz/fuzz_targets; all of them, one after the other, if none is named
+    targets: Vec<String>,
+    /// For how long each
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+    /// Put what a run has found into fuzz/corpus, as few and small inputs as cover the same
+    #[arg(long)]
+    keep: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    setup::run(setup::Scope::Build)?;
+    compiler()?;
+    let all = targets()?;
+    if let Some(unknown) = arguments.targets.iter().find(|name| !all.contains(name)) {
+        bail!("there is no target {unknown}: there are {}", all.join(", "));
+    }
+    let chosen = if arguments.targets.is_empty() {
+        all
+    } else {
+        arguments.targets.clone()
+    };
+    let built = build(&chosen)?;
+    let mut failed = Vec::new();
+    for name in &chosen {
+        if let Err(why) = fuzz(&built.join(name), name, arguments) {
+            eprintln!("error: {why:#}");
+            failed.push(name.as_str());
+        }
+    }
+    if !failed.is_empty() {
+        bail!(
+            "{} broke a promise: the input is in {}; it passes when it is mended, and then \
+             belongs into fuzz/corpus",
+            failed.join(", "),
+            workspace::target_dir().join("fuzz/artifacts").display()
+        );
+    }
+    Ok(())
+}
+
+/// A C++ compiler: libFuzzer is compiled from source.
+fn compiler() -> Result<()> {
+    if command::find("c++").is_some() || std::env::var_os("CXX").is_some() {
+        return Ok(());
+    }
+    let package = [Package::new("g++", "compiles libFuzzer")];
+    match Apt::here() {
+        Some(apt) => apt.install(&package),
+        None => packages::by_hand(&package),
+    }
+}
+
+/// The names of the files in `fuzz/fuzz_targets`.
+fn targets() -> Result<Vec<String>> {
+    let folder = workspace::root().join("fuzz/fuzz_targets");
+    let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The folder of the built targets.
+fn build(names: &[String]) -> Result<PathBuf> {
+    let mut host = Command::new("rustc");
+    let host =
+        command::output(host.args(["--print", "host-tuple"])).context("rustc's own target")?;
+    let mut cargo = workspace::cargo();
+    cargo
+        .args(["build", "--locked", "--package", "goinstr-fuzz"])
+        .args(["--features", "guided", "--profile", "fuzz"])
+        // With a target, the flags are for it alone and not for build scripts.
+        .args(["--target", &host])
+        .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"));
+    for name in names {
+        cargo.args(["--bin", name]);
+    }
+    command::run(&mut cargo)?;
+    Ok(workspace::target_dir().join(host).join("fuzz"))
+}
+
+/// One run. What it finds and is new goes into `target/fuzz/corpus`, which the next begins with.
+fn fuzz(target: &Path, name: &str, arguments: &Arguments) -> Result<()> {
+    let place = |what: &str| workspace::target_dir().join("fuzz").join(what).join(name);
+    let (found, artifacts) = (place("corpus"), place("artifacts"));
+    let kept = workspace::root().join("fuzz/corpus").join(name);
+    for folder in [&found, &artifacts, &kept] {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let mut libfuzzer = Command::new(target);
+    libfuzzer
+        .args([&found, &kept])
+        .arg(format!("-max_total_time={}", arguments.seconds))
+        .arg(format!("-timeout={SLOW}"))
+        .arg(format!("-rss_limit_mb={MEMORY}"))
+        .arg(format!("-max_len={LENGTH}"))
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .args(["-print_final_stats=1", "-verbosity=1"]);
+    command::run(&mut libfuzzer)?;
+    if arguments.keep {
+        keep(target, &found, &kept)?;
+    }
+    Ok(())
+}
+
+/// `kept` becomes the smallest inputs of both that together cover what both cover.
+fn keep(target: &Path, found: &Path, kept: &Path) -> Result<()> {
+    let fresh = found.with_extension("merged");
+    let _ = fs::remove_dir_all(&fresh);
+    fs::create_dir_all(&fresh)?;
+    // Without counts of how often an edge was taken: they multiply the inputs, not what is tested.
+    let mut merge = Command::new(target);
+    command::run(
+        merge
+            .args(["-merge=1", "-use_counters=0", "-use_value_profile=0"])
+            .args([&fresh, &kept.to_owned(), &found.to_owned()]),
+    )?;
+    for old in fs::read_dir(kept)?.flatten() {
+        fs::remove_file(old.path())?;
+    }
+    for new in fs::read_dir(&fresh)?.flatten() {
+        fs::copy(new.path(), kept.join(new.file_name()))?;
+    }
+    fs::remove_dir_all(&fresh).map_err(Into::into)
+}
