@@ -26,6 +26,9 @@ const SEGMENT_LIMIT: usize = 1024;
 /// Most section headers looked at; Go writes about thirty, `-ffunction-sections` in C code some thousands.
 const SECTION_LIMIT: usize = 65536;
 
+/// No address of a program is above this: the upper half is the kernel's on both architectures.
+const USER_SPACE: u64 = 1 << 63;
+
 /// A PT_LOAD segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment {
@@ -99,6 +102,10 @@ impl Elf {
             interpreted |= header.p_type(endian) == elf::PT_INTERP;
             if header.p_type(endian) == elf::PT_LOAD {
                 let flags = header.p_flags(endian).0;
+                let end = header.p_vaddr(endian).checked_add(file_size);
+                if end.is_none_or(|end| end > USER_SPACE) {
+                    return Err(damaged("a segment lies where no program can be loaded"));
+                }
                 cut_short |= offset.saturating_add(file_size) > size;
                 segments.push(Segment {
                     address: header.p_vaddr(endian),

@@ -61,7 +61,8 @@ impl InlineIndex {
         let mut callers: HashMap<u32, Vec<u32>> = HashMap::new();
         for (index, address, size) in trees {
             let at = (address - start) as usize;
-            let tree = bytes.get(at..at + size as usize).unwrap_or_default();
+            let tree = at.checked_add(size as usize);
+            let tree = tree.and_then(|end| bytes.get(at..end)).unwrap_or_default();
             for node in tree.chunks_exact(shape.size as usize) {
                 let Some(name) = u32_at(node, shape.name) else {
                     continue;

@@ -191,9 +191,9 @@ impl Pclntab {
                     "its function table is not in order of address",
                 ));
             }
-            let record = functab as u64 + record;
-            let record = u32::try_from(record)
-                .ok()
+            let record = (functab as u64).checked_add(record);
+            let record = record
+                .and_then(|at| u32::try_from(at).ok())
                 .filter(|at| (*at as usize) < self.bytes.len())
                 .ok_or(Fault::Damaged("a function's record lies outside its table"))?;
             entries.push(Entry { entry, end, record });
