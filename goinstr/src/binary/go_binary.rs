@@ -356,10 +356,13 @@ impl GoBinary {
         self.inlined.get_or_init(build).as_ref()
     }
 
-    /// Offsets inside the runtime's structures: from DWARF, else from the table of Go versions.
+    /// Offsets inside the runtime's structures: from DWARF, else from the table of Go versions;
+    /// for a newer Go than it knows the newest it knows, a guess
+    /// ([`LayoutSource::NewestKnown`](super::LayoutSource)).
     pub fn runtime_layout(&self) -> Result<RuntimeLayout, BinaryError> {
         RuntimeLayout::from_dwarf(&self.elf)
             .or_else(|| RuntimeLayout::from_table(self.go_minor()?))
+            .or_else(|| RuntimeLayout::newest_known(self.go_minor()?))
             .ok_or_else(|| BinaryError::UnknownRuntime {
                 path: self.path.clone(),
                 version: self

@@ -14,6 +14,9 @@ pub enum LayoutSource {
     Dwarf,
     /// goinstr's table of Go versions.
     Table,
+    /// The table's newest version, for a program of a newer one that has no DWARF: a guess, to be
+    /// proven on the live process ([`prove_layout`](super::prove_layout)).
+    NewestKnown,
 }
 
 /// Byte offsets inside `runtime.g` and what hangs on it (Go's `src/runtime/runtime2.go`).
@@ -89,6 +92,16 @@ impl RuntimeLayout {
             m_curg: offset(&fields, "runtime.m", "curg")?,
             recovery,
         })
+    }
+
+    /// The best guess at the layout of a version that is newer than the table.
+    pub(super) fn newest_known(minor: u32) -> Option<Self> {
+        (minor > NEWEST)
+            .then(|| Self::from_table(NEWEST))?
+            .map(|newest| Self {
+                source: LayoutSource::NewestKnown,
+                ..newest
+            })
     }
 
     /// From the table; `None` for a version that it doesn't have.

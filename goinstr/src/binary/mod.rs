@@ -38,4 +38,4 @@ pub use layout::{LayoutSource, RecoverySp, RuntimeLayout};
 pub use line::Location;
 pub use moduledata::PclntabSource;
 pub use sources::SymbolSources;
-pub use verify::{LayoutDoubt, verify_layout};
+pub use verify::{LayoutDoubt, prove_layout, verify_layout};

@@ -263,72 +263,6 @@ fn what_is_no_go_program_is_refused_in_words() {
 }
 
 #[test]
-fn the_layout_is_held_against_the_live_process() {
-    for arguments in [
-        &[][..],
-        &["-ldflags=-s -w"],
-        &["-ldflags=-s -w", "-buildmode=pie"],
-    ] {
-        let built = build("steady", arguments);
-        let binary = built.open();
-        let layout = binary.runtime_layout().unwrap();
-        let child = Child::start(&built.path);
-        let seen = verify_layout(&binary, &layout, child.0.id()).unwrap();
-        // The main goroutine, the collector's two, the finalizers'; and the program's own.
-        assert!(seen >= 5, "{seen} goroutines with {arguments:?}");
-        let shifted = RuntimeLayout {
-            atomicstatus: layout.goid,
-            goid: layout.goid,
-            ..layout
-        };
-        for wrong in [
-            RuntimeLayout {
-                goid: layout.goid + 8,
-                ..layout
-            },
-            RuntimeLayout {
-                atomicstatus: layout.sched_pc,
-                ..shifted
-            },
-            RuntimeLayout {
-                sched_sp: layout.sched_pc,
-                ..layout
-            },
-            RuntimeLayout {
-                m_curg: layout.m_curg + 8,
-                ..layout
-            },
-        ] {
-            assert!(
-                verify_layout(&binary, &wrong, child.0.id()).is_err(),
-                "{wrong:?}"
-            );
-        }
-    }
-}
-
-/// A running target, killed at the end.
-struct Child(std::process::Child);
-
-impl Child {
-    fn start(program: &Path) -> Self {
-        let mut command = Command::new(program);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = command.spawn().unwrap();
-        // Its runtime starts its own goroutines before main, in some milliseconds.
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        Self(child)
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
 fn half_a_program_is_called_damaged() {
     let bytes = intact();
     let directory = tempfile::tempdir().unwrap();
@@ -404,12 +338,12 @@ proptest! {
 }
 
 /// A program built for one test.
-struct Built {
+pub(super) struct Built {
     _directory: tempfile::TempDir,
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
-fn build(target: &str, arguments: &[&str]) -> Built {
+pub(super) fn build(target: &str, arguments: &[&str]) -> Built {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("program");
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -430,7 +364,7 @@ fn build(target: &str, arguments: &[&str]) -> Built {
 }
 
 impl Built {
-    fn open(&self) -> GoBinary {
+    pub fn open(&self) -> GoBinary {
         GoBinary::open(&self.path).unwrap()
     }
 
@@ -450,7 +384,7 @@ impl Built {
     }
 }
 
-fn run(command: &mut Command) -> String {
+pub(super) fn run(command: &mut Command) -> String {
     let output = command.output().expect("go is on PATH");
     assert!(
         output.status.success(),

@@ -1,20 +1,15 @@
 //! `goinstr attach`: measures the chosen functions of a process.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 use super::args::Format;
 use super::config::Attach;
 use super::failure::Failure;
-use super::subject;
-use crate::binary::{GoBinary, LayoutDoubt, RuntimeLayout, verify_layout};
+use super::{subject, verified};
 use crate::plan::{self, ProbePlan};
 use crate::session::{self, SessionError};
 use crate::sink::{JsonSink, Sink, Size, TableOptions, TableSink};
 use crate::target::Target;
-
-/// How long a process may take to start Go's runtime: it does so in milliseconds.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Measures until the end that `attach` says, the user or the target brings about.
 pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
@@ -22,7 +17,7 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     let binary = subject::read(&mut target)?;
     let plan = plan::plan(&binary, &attach.patterns)?;
     explain(&target, &plan);
-    verify(&target, &binary, &plan.layout)?;
+    verified::verify(&target, &binary, &plan.layout)?;
     // Before anything is armed: a path that can't be written must not cost the target a hit.
     let mut sink = sink(attach, attach.output.open()?);
     let go_version = binary.go_version().map(str::to_owned);
@@ -47,44 +42,6 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(SessionError::Output(error)) => Err(Failure::writing(attach.output.name(), &error)),
         Err(error) => Err(Failure::failed(error)),
-    }
-}
-
-/// Holds the offsets in the runtime's structures against the goroutines that there are: by wrong
-/// ones every call would go to a wrong goroutine.
-fn verify(target: &Target, binary: &GoBinary, layout: &RuntimeLayout) -> Result<(), Failure> {
-    let processes = match target {
-        Target::Process(process) => std::slice::from_ref(process),
-        Target::Executable { running, .. } => running,
-    };
-    for process in processes {
-        match verify_patiently(binary, layout, process.pid().0) {
-            Ok(goroutines) => log::info!("runtime offsets agree with {goroutines} goroutines"),
-            Err(doubt @ LayoutDoubt::NoGoroutines { .. }) => {
-                log::warn!("the runtime's offsets could not be verified: {doubt}");
-            }
-            // One of several may have exited since.
-            Err(doubt) if target.process().is_none() => log::info!("{doubt}"),
-            Err(doubt) => return Err(Failure::failed(doubt)),
-        }
-    }
-    Ok(())
-}
-
-/// A process that has just begun gets some time to make its first goroutines.
-fn verify_patiently(
-    binary: &GoBinary,
-    layout: &RuntimeLayout,
-    pid: u32,
-) -> Result<usize, LayoutDoubt> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match verify_layout(binary, layout, pid) {
-            Err(LayoutDoubt::NoGoroutines { .. }) if Instant::now() < deadline => {
-                std::thread::sleep(PATIENCE / 20);
-            }
-            result => return result,
-        }
     }
 }
 

@@ -55,6 +55,9 @@ fn facts(opened: &Opened) -> BTreeMap<&'static str, String> {
         Ok(layout) => match layout.source {
             LayoutSource::Dwarf => "from DWARF".to_owned(),
             LayoutSource::Table => "from goinstr's table of Go versions".to_owned(),
+            LayoutSource::NewestKnown => {
+                "a guess by the newest Go known: to be proven on the live process".to_owned()
+            }
         },
         Err(_) => "unknown: functions can be listed, not measured".to_owned(),
     };

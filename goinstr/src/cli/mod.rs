@@ -12,6 +12,7 @@ mod logging;
 mod output;
 mod pager;
 mod subject;
+mod verified;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 use super::obstacle::Obstacle;
 use super::survey::{Sites, site, survey};
 use super::{Location, Pattern, PlanError, PlannedFunction, ProbePlan, Skipped, UnwindSites};
-use crate::binary::{GoBinary, Vaddr};
+use crate::binary::{GoBinary, LayoutSource, Vaddr};
 
 /// What is to be measured of `binary` where `patterns` choose.
 ///
@@ -46,14 +46,17 @@ pub fn plan(binary: &GoBinary, patterns: &[Pattern]) -> Result<ProbePlan, PlanEr
         return Err(PlanError::NothingMeasurable { skipped });
     }
     let at = |address: Option<Vaddr>| site(binary, address?).ok();
+    let layout = binary.runtime_layout()?;
+    // Nothing but a panic that is recovered would show whether its way was guessed right.
+    let guessed = layout.source == LayoutSource::NewestKnown;
     Ok(ProbePlan {
         functions,
         skipped,
         unwind: UnwindSites {
-            recovery: at(binary.recovery_entry()),
+            recovery: at(binary.recovery_entry()).filter(|_| !guessed),
             goexit_entry: at(binary.goexit_entry()),
             goexit: at(binary.goexit_call()),
         },
-        layout: binary.runtime_layout()?,
+        layout,
     })
 }
