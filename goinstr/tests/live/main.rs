@@ -13,6 +13,7 @@ mod goroutine;
 mod lifetime;
 mod modes;
 mod nesting;
+mod newer;
 mod open;
 mod oracle;
 mod panic;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         modes::tests(),
         counting::tests(),
         nesting::tests(),
+        newer::tests(),
         oracle::tests(),
         soak::tests(),
         versions::tests(),
