@@ -4,13 +4,18 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
+use crate::target::{Capability, capability};
+
+/// What is refused where the kernel wants more for perf events than for `uprobe.multi`.
+pub(super) const ARM_BY_PERF: &str = "to arm uprobes by perf events";
+
 /// Why the probes could not be armed. Each message says what failed and what to do next.
 #[derive(Debug, Error)]
 pub enum AttachError {
     /// The kernel refuses BPF to this user.
     #[error(
-        "the kernel refuses {what}: operation not permitted; run as root, or give goinstr the capabilities \
-         CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE (before Linux 5.8: CAP_SYS_ADMIN)"
+        "the kernel refuses {what}: operation not permitted; {}",
+        what_it_takes(what)
     )]
     NotPermitted {
         /// What was refused.
@@ -85,4 +90,22 @@ pub enum AttachError {
         /// The limit on open files.
         limit: u64,
     },
+}
+
+/// The capabilities that are missing, by name; where none is, who else may refuse.
+fn what_it_takes(what: &str) -> String {
+    match Capability::missing().as_slice() {
+        [] if what == ARM_BY_PERF && !Capability::SysAdmin.is_ours() => format!(
+            "probes by perf events take CAP_SYS_ADMIN: {}",
+            capability::remedy(&[Capability::SysAdmin])
+        ),
+        [] => "goinstr has the capabilities, so a lockdown, a seccomp profile or a security module refuses: \
+               `goinstr doctor` shows what"
+            .to_owned(),
+        missing => format!(
+            "goinstr lacks {}: {}",
+            capability::names(missing),
+            capability::remedy(&[])
+        ),
+    }
 }

@@ -7,6 +7,7 @@
 pub mod calibration;
 mod costs;
 mod error;
+pub mod features;
 mod kernel;
 mod log_level;
 mod mapped;

@@ -9,7 +9,7 @@ use aya::programs::{
     uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope},
 };
 
-use super::{AttachError, Kernel, Scope, sites::Sites};
+use super::{AttachError, Kernel, Scope, error::ARM_BY_PERF, sites::Sites};
 
 /// Open files a site takes: the perf event and the link.
 const FILES_PER_SITE: u64 = 2;
@@ -127,9 +127,7 @@ fn program_error(
     };
     match source {
         Some(source) => match source.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted {
-                what: "to arm uprobes",
-            },
+            Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted { what: ARM_BY_PERF },
             Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
                 exe: exe.to_owned(),
                 source,

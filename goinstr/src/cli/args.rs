@@ -51,6 +51,8 @@ pub(super) enum Command {
     List(List),
     /// Shows what a binary is: Go version, module, build settings, linking, symbol sources
     Inspect(Inspect),
+    /// Checks whether this user on this kernel can measure, a process where one is given
+    Doctor(super::doctor::Doctor),
 }
 
 /// Exactly one of these.

@@ -177,7 +177,11 @@ impl Inspect {
 }
 
 /// The selection that the three flags mean; clap has seen to it that there is at most one.
-fn selection(pid: Option<u32>, name: Option<String>, exe: Option<PathBuf>) -> Option<Selection> {
+pub(super) fn selection(
+    pid: Option<u32>,
+    name: Option<String>,
+    exe: Option<PathBuf>,
+) -> Option<Selection> {
     let pid = pid.map(|pid| Selection::Pid(Pid(pid)));
     pid.or(name.map(Selection::Name))
         .or(exe.map(Selection::Exe))

@@ -62,6 +62,16 @@ fn single(line: &str) -> String {
     crate::sink::visible(line.trim_end()).into_owned()
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) => error.fmt(f),
+            Self::Failed(line) | Self::NothingMeasurable(line) => f.write_str(line),
+            Self::ReaderGone => f.write_str("the reader of the output has gone"),
+        }
+    }
+}
+
 impl From<clap::Error> for Failure {
     fn from(error: clap::Error) -> Self {
         Self::Usage(error)

@@ -5,6 +5,7 @@
 mod args;
 mod attach;
 mod config;
+mod doctor;
 mod failure;
 mod inspect;
 mod list;
@@ -39,6 +40,7 @@ pub fn run() -> ExitCode {
         Command::Inspect(typed) => {
             config::Inspect::new(typed).and_then(|inspect| inspect::run(&inspect))
         }
+        Command::Doctor(typed) => doctor::run(typed, args.global.color),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

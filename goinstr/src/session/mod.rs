@@ -3,6 +3,7 @@
 mod clock;
 mod config;
 mod counting;
+pub mod doctor;
 mod ending;
 mod error;
 mod ledger;

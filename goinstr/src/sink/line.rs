@@ -33,6 +33,8 @@ pub enum Line<'a> {
     Listed(Listed<'a>),
     /// What a binary is.
     Binary(Binary<'a>),
+    /// Something that was checked.
+    Check(Check<'a>),
 }
 
 /// See [`crate::aggregate::SessionInfo`].
@@ -176,6 +178,18 @@ pub struct Listed<'a> {
     pub detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inlined_into: Option<u32>,
+}
+
+/// Something that was checked, from `doctor`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check<'a> {
+    pub name: &'a str,
+    pub ok: bool,
+    pub detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consequence: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'a str>,
 }
 
 /// What a binary is, from `inspect`.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::Pid;
+use super::{Capability, Pid, capability};
 
 /// Candidates that an error lists by name; the rest are a number.
 const LISTED: usize = 20;
@@ -36,9 +36,8 @@ pub enum TargetError {
     Zombie { pid: Pid, comm: String },
     /// We may not look at it.
     #[error(
-        "no permission to look at process {pid} ({what}: {source}): run goinstr as root, or give it \
-         CAP_SYS_PTRACE beside the capabilities for BPF: \
-         setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep \"$(command -v goinstr)\""
+        "no permission to look at process {pid} ({what}: {source}): {}",
+        what_it_takes()
     )]
     Permission {
         pid: Pid,
@@ -85,6 +84,18 @@ impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.pid, self.what)
     }
+}
+
+/// Another user's process takes the one capability; with it, only a file that this user may not read
+/// takes another.
+fn what_it_takes() -> String {
+    if Capability::SysPtrace.is_ours() {
+        return format!(
+            "this user may not read the file; goinstr lacks CAP_DAC_READ_SEARCH: {}",
+            capability::remedy(&[Capability::DacReadSearch])
+        );
+    }
+    format!("goinstr lacks CAP_SYS_PTRACE: {}", capability::remedy(&[]))
 }
 
 fn listed(candidates: &[Candidate]) -> String {

@@ -4,9 +4,12 @@
 //! when the process exits, replaces its image or its file is deleted. Everything under `/proc`
 //! is racy and written by others: nothing in it is believed to be well formed or still true.
 
+pub mod capability;
+mod container;
 mod error;
 mod executable;
 mod mapped;
+mod memory;
 mod namespace;
 mod process;
 mod procfs;
@@ -14,8 +17,11 @@ mod search;
 
 use std::path::{Path, PathBuf};
 
+pub use capability::Capability;
+pub use container::Container;
 pub use error::{Candidate, TargetError};
 pub use executable::{Executable, ImageId};
+pub use memory::Memory;
 pub use namespace::PidNamespace;
 pub use process::{Liveness, Process};
 

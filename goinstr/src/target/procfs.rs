@@ -71,6 +71,8 @@ pub(super) struct Status {
     pub tgid: Pid,
     /// Its pid in each pid namespace, from ours inward; empty on a kernel that doesn't tell.
     pub ns_pids: Vec<u32>,
+    /// Whether its first thread keeps a shadow stack (`x86_Thread_features`).
+    pub shadow_stack: bool,
 }
 
 impl Status {
@@ -83,6 +85,7 @@ impl Status {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut tgid = None;
         let mut ns_pids = Vec::new();
+        let mut shadow_stack = false;
         for line in bytes.split(|&b| b == b'\n') {
             let Ok(line) = std::str::from_utf8(line) else {
                 continue;
@@ -94,11 +97,14 @@ impl Status {
                     .split_ascii_whitespace()
                     .map_while(|p| p.parse().ok())
                     .collect();
+            } else if let Some(value) = line.strip_prefix("x86_Thread_features:") {
+                shadow_stack = value.split_ascii_whitespace().any(|word| word == "shstk");
             }
         }
         Some(Self {
             tgid: tgid?,
             ns_pids,
+            shadow_stack,
         })
     }
 }
@@ -189,6 +195,9 @@ mod tests {
         let status = Status::parse(text).expect("parses");
         assert_eq!(status.tgid, Pid(7));
         assert_eq!(status.ns_pids, [7, 1]);
+        assert!(!status.shadow_stack);
+        let text = b"Tgid:\t7\nx86_Thread_features:\tshstk wrss \n";
+        assert!(Status::parse(text).expect("parses").shadow_stack);
     }
 
     #[test]

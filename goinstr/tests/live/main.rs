@@ -8,6 +8,7 @@
 mod support;
 
 mod counting;
+mod doctor;
 mod foreign;
 mod goroutine;
 mod lifetime;
@@ -17,6 +18,7 @@ mod newer;
 mod open;
 mod oracle;
 mod panic;
+mod privilege;
 mod random;
 mod soak;
 mod stack;
@@ -98,6 +100,8 @@ fn main() -> ExitCode {
         newer::tests(),
         oracle::tests(),
         soak::tests(),
+        doctor::tests(),
+        privilege::tests(),
         versions::tests(),
         random::tests(),
     ];

@@ -23,8 +23,16 @@ pub struct Measurement {
 impl Measurement {
     /// Attaches to a process, never shedding a function, and waits for the session line.
     pub fn start(pid: u32, args: &[&str]) -> Result<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_goinstr"))
-            .args(["attach", "--output", "json", "--no-guard", "--pid"])
+        let goinstr = Command::new(env!("CARGO_BIN_EXE_goinstr"));
+        let mut all = vec!["--no-guard"];
+        all.extend(args);
+        Self::start_by(goinstr, pid, &all)
+    }
+
+    /// The same by a command that runs goinstr, and with the guard unless `args` say otherwise.
+    pub fn start_by(mut goinstr: Command, pid: u32, args: &[&str]) -> Result<Self> {
+        let mut child = goinstr
+            .args(["attach", "--output", "json", "--pid"])
             .arg(pid.to_string())
             .args(args)
             .stdin(Stdio::null())

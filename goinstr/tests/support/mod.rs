@@ -13,3 +13,4 @@ pub mod report;
 pub mod text;
 pub mod toolchain;
 pub mod truth;
+pub mod user;

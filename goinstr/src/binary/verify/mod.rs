@@ -16,7 +16,7 @@ use process::Process;
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutDoubt {
     #[error(
-        "cannot read the memory of process {pid}: {source}; run as root, or check that it still runs"
+        "cannot read the memory of process {pid}: {source}; run as root, give goinstr CAP_SYS_PTRACE, or check that it still runs"
     )]
     Memory { pid: u32, source: std::io::Error },
     #[error(

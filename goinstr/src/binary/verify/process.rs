@@ -5,12 +5,14 @@
 //! of its own, and the first ids among them.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use super::LayoutDoubt;
 use crate::binary::field::{u8_at, u32_at, u64_at};
 use crate::binary::{GoBinary, RuntimeLayout, Vaddr};
+use crate::target::{Memory, Pid};
 
 /// Goroutines looked at: enough to contradict a wrong offset, little enough to take no time.
 const GOROUTINE_LIMIT: usize = 1024;
@@ -37,17 +39,23 @@ const STATUS_DEAD: u32 = 6;
 const AT_ENTRY: u64 = 9;
 
 /// What the loader added to the file's addresses; `None` if it is not loaded there.
-fn load_bias(binary: &GoBinary, pid: u32) -> std::io::Result<Option<u64>> {
+fn load_bias(binary: &GoBinary, pid: u32) -> io::Result<Option<u64>> {
     let own = binary.elf.identity()?;
     let exe = fs::metadata(format!("/proc/{pid}/exe"))?;
     if (exe.dev(), exe.ino()) == own {
-        // The kernel tells the program where its entry came to lie: AT_ENTRY.
-        let auxv = fs::read(format!("/proc/{pid}/auxv"))?;
-        let entry = auxv
-            .chunks_exact(16)
-            .find(|pair| u64_at(pair, 0) == Some(AT_ENTRY));
-        let entry = entry.and_then(|pair| u64_at(pair, 8));
-        return Ok(entry.map(|entry| entry.wrapping_sub(binary.elf.entry())));
+        // The kernel tells the program where its entry came to lie: AT_ENTRY. The file's mode is
+        // its owner's alone, whatever capabilities another user has.
+        match fs::read(format!("/proc/{pid}/auxv")) {
+            Ok(auxv) => {
+                let entry = auxv
+                    .chunks_exact(16)
+                    .find(|pair| u64_at(pair, 0) == Some(AT_ENTRY));
+                let entry = entry.and_then(|pair| u64_at(pair, 8));
+                return Ok(entry.map(|entry| entry.wrapping_sub(binary.elf.entry())));
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
     }
     // A shared object: by the mapping of one of its segments (`proc_pid_maps(5)`). Its inode
     // suffices: the device of a file on an overlay is not the one that mappings show.
@@ -72,7 +80,7 @@ fn load_bias(binary: &GoBinary, pid: u32) -> std::io::Result<Option<u64>> {
 
 /// A process that has the program loaded.
 pub(super) struct Process<'a> {
-    memory: File,
+    memory: Memory,
     binary: &'a GoBinary,
     /// What the loader added to the file's addresses.
     bias: u64,
@@ -132,17 +140,15 @@ impl<'a> Process<'a> {
         let bias = load_bias(binary, pid).map_err(unreadable)?;
         Ok(Self {
             bias: bias.ok_or(LayoutDoubt::NotLoaded { pid })?,
-            memory: File::open(format!("/proc/{pid}/mem")).map_err(unreadable)?,
+            memory: Memory::open(Pid(pid)).map_err(unreadable)?,
             binary,
             layout,
         })
     }
 
     fn read(&self, address: u64, size: usize) -> Option<Vec<u8>> {
-        // Offsets of this file are signed; no Go memory lies in the upper half.
-        i64::try_from(address).ok()?;
         let mut bytes = vec![0; size];
-        self.memory.read_exact_at(&mut bytes, address).ok()?;
+        self.memory.read_exact(address, &mut bytes).ok()?;
         Some(bytes)
     }
 

@@ -1,0 +1,156 @@
+//! The attempts: the smallest maps, programs and links that need a feature, made and dropped.
+
+use std::{
+    ffi::CStr,
+    io,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+};
+
+use aya_obj::generated::{
+    bpf_attach_type::BPF_TRACE_UPROBE_MULTI, bpf_attr, bpf_cmd, bpf_map_type,
+    bpf_prog_type::BPF_PROG_TYPE_KPROBE,
+};
+
+/// Bytes for the verifier's words.
+const VERIFIER_LOG: usize = 1 << 14;
+
+/// An instruction as the kernel takes it (Documentation/bpf/standardization/instruction-set.rst).
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Instruction {
+    code: u8,
+    /// Destination in the lower half, source in the upper.
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+impl Instruction {
+    const fn new(code: u8, registers: u8, offset: i16, immediate: i32) -> Self {
+        Self {
+            code,
+            registers,
+            offset,
+            immediate,
+        }
+    }
+
+    /// `r0 = 0`
+    pub const ZERO: Self = Self::new(0xb7, 0, 0, 0);
+    /// `exit`
+    pub const EXIT: Self = Self::new(0x95, 0, 0, 0);
+    /// `*(u64 *)(r1 + 0) = r0`: into the first of the saved registers.
+    pub const WRITE_REGISTER: Self = Self::new(0x7b, 0x01, 0, 0);
+
+    /// `call helper`
+    pub const fn call(helper: i32) -> Self {
+        Self::new(0x85, 0, 0, helper)
+    }
+}
+
+/// Does nothing.
+pub(super) const IDLE: [Instruction; 2] = [Instruction::ZERO, Instruction::EXIT];
+
+/// What a program that is loaded may be attached to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attach {
+    Any,
+    UprobeMulti,
+}
+
+/// Makes a map of one kind.
+pub(super) fn map(kind: bpf_map_type, value_bytes: u32, entries: u32) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    let array = kind == bpf_map_type::BPF_MAP_TYPE_ARRAY;
+    // SAFETY: the variant that BPF_MAP_CREATE reads; it was zeroed as a whole.
+    let fields = unsafe { &mut attr.__bindgen_anon_1 };
+    fields.map_type = kind as u32;
+    fields.key_size = if array { 4 } else { 0 };
+    fields.value_size = if array { value_bytes } else { 0 };
+    fields.max_entries = entries;
+    bpf(bpf_cmd::BPF_MAP_CREATE, &attr)
+}
+
+/// Loads a program; with the verifier's words where it is refused.
+pub(super) fn program(
+    instructions: &[Instruction],
+    attach: Attach,
+) -> Result<OwnedFd, (io::Error, String)> {
+    let mut log = vec![0; VERIFIER_LOG];
+    let mut attr = zeroed();
+    // SAFETY: the variant that BPF_PROG_LOAD reads; it was zeroed as a whole.
+    let fields = unsafe { &mut attr.__bindgen_anon_3 };
+    fields.prog_type = BPF_PROG_TYPE_KPROBE as u32;
+    if attach == Attach::UprobeMulti {
+        fields.expected_attach_type = BPF_TRACE_UPROBE_MULTI as u32;
+    }
+    fields.insns = instructions.as_ptr() as u64;
+    fields.insn_cnt = u32::try_from(instructions.len()).unwrap_or(u32::MAX);
+    fields.license = c"GPL".as_ptr() as u64;
+    fields.log_level = 1;
+    fields.log_buf = log.as_mut_ptr() as u64;
+    fields.log_size = u32::try_from(log.len()).unwrap_or(0);
+    bpf(bpf_cmd::BPF_PROG_LOAD, &attr).map_err(|error| {
+        let words = CStr::from_bytes_until_nul(&log).unwrap_or_default();
+        (error, words.to_string_lossy().into_owned())
+    })
+}
+
+/// Whether probes have a helper. Its arguments are wrong, but the verifier looks at them only
+/// where it knows the helper.
+pub(super) fn helper(number: i32) -> io::Result<bool> {
+    match program(&[Instruction::call(number), Instruction::EXIT], Attach::Any) {
+        Ok(_) => Ok(true),
+        Err((error, words)) if words.is_empty() => Err(error),
+        Err((_, words)) => Ok(!["unknown func", "invalid func", "cannot use helper"]
+            .iter()
+            .any(|refusal| words.contains(refusal))),
+    }
+}
+
+/// Asks for a uprobe.multi link that can't be made, for a process: which error comes tells what is
+/// known to the kernel.
+pub(super) fn impossible_link(program: &OwnedFd, pid: i32) -> io::Error {
+    let (offsets, cookies) = ([0u64], [0u64]);
+    let mut attr = zeroed();
+    // SAFETY: the variant that BPF_LINK_CREATE reads; it was zeroed as a whole.
+    unsafe {
+        attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd().cast_unsigned();
+        attr.link_create.attach_type = BPF_TRACE_UPROBE_MULTI as u32;
+        let multi = &mut attr.link_create.__bindgen_anon_3.uprobe_multi;
+        // No file to probe.
+        multi.path = c"/".as_ptr() as u64;
+        multi.offsets = offsets.as_ptr() as u64;
+        multi.cookies = cookies.as_ptr() as u64;
+        multi.cnt = 1;
+        multi.pid = pid.cast_unsigned();
+    }
+    match bpf(bpf_cmd::BPF_LINK_CREATE, &attr) {
+        Ok(_) => io::Error::other("a link to a directory was made"),
+        Err(error) => error,
+    }
+}
+
+fn zeroed() -> bpf_attr {
+    // SAFETY: all fields of the union are integers, for which zero is a value.
+    unsafe { std::mem::zeroed() }
+}
+
+/// bpf(2), for the commands that return a new file descriptor.
+fn bpf(command: bpf_cmd, attr: &bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: the attributes are valid for their size, and what they point to outlives the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            std::ptr::from_ref(attr),
+            size_of::<bpf_attr>(),
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(result).map_err(|_| io::ErrorKind::InvalidData)?;
+    // SAFETY: a new file descriptor, which nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
