@@ -163,6 +163,9 @@ pub fn of_binary(target: &Target, binary: &GoBinary) -> Vec<Check> {
     let source = match layout.source {
         LayoutSource::Dwarf => "from its DWARF",
         LayoutSource::Table => "from goinstr's table of Go versions",
+        LayoutSource::NewestKnown => {
+            "those of the newest Go that goinstr knows: this one is newer, and has to prove them"
+        }
     };
     checks.push(Check::good("runtime_offsets", source));
     checks.push(of_offsets(target, binary, &layout));
@@ -182,7 +185,12 @@ fn of_offsets(target: &Target, binary: &GoBinary, layout: &RuntimeLayout) -> Che
             "the offsets could not be held against one",
         );
     };
-    match verify_layout(binary, layout, process.pid().0) {
+    let pid = process.pid().0;
+    let verified = match layout.source {
+        LayoutSource::NewestKnown => prove_layout(binary, layout, pid),
+        LayoutSource::Dwarf | LayoutSource::Table => verify_layout(binary, layout, pid),
+    };
+    match verified {
         Ok(goroutines) => Check::good(
             name,
             format!(
