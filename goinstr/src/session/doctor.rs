@@ -10,7 +10,7 @@ use crate::{
     },
     binary::{
         GoBinary, LayoutDoubt, LayoutSource, PclntabSource, RecoverySp, RuntimeLayout,
-        verify_layout,
+        prove_layout, verify_layout,
     },
     target::{Container, Target},
 };
