@@ -43,7 +43,9 @@ pub struct CallRecord {
     pub tid: u32,
     /// Always 0.
     pub pad: u32,
+    /// `runtime.g.parentGoid`: the goroutine that started this one; 0 where that is not known.
+    pub parent_goid: u64,
     /// What the probes cost within it and was taken off its duration, in ns.
     pub corrected_ns: u64,
 }
-wire!(CallRecord, size = 72, align = 8);
+wire!(CallRecord, size = 80, align = 8);

@@ -75,10 +75,12 @@ pub struct ShadowHead {
     pub pad: u32,
     /// `g.stack.hi − SP` at the entry of the innermost `runtime.Goexit` that runs; 0: none does.
     pub goexit_offset: u64,
+    /// `runtime.g.parentGoid`; 0 where it is not known or not asked for.
+    pub parent_goid: u64,
     /// The first `depth` of these are open.
     pub frames: [Frame; HEAD_FRAMES as usize],
 }
-wire!(ShadowHead, size = 664, align = 8);
+wire!(ShadowHead, size = 672, align = 8);
 
 /// The frames from `HEAD_FRAMES` on, `CHUNK_FRAMES` at a time.
 #[repr(C)]

@@ -27,6 +27,8 @@ settings! {
     TARGET_TGID => target_tgid: u32 = 0;
     /// Offset of `goid` in `runtime.g`.
     GOID_OFFSET => goid_offset: u32 = 152;
+    /// Offset of `parentGoid` in `runtime.g`; 0: nobody asks for it, or this Go has none.
+    PARENT_GOID_OFFSET => parent_goid_offset: u32 = 0;
     /// Whether `runtime.recovery` finds the stack pointer in `g._panic.sp` (1) or in `g` (0).
     RECOVERY_IN_PANIC => recovery_in_panic: u32 = 1;
     /// Offset in `runtime.g` of `_panic` or, where it is there itself, of the stack pointer.

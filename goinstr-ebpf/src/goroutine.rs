@@ -2,7 +2,10 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::{helpers::generated::bpf_probe_read_user, programs::ProbeContext};
+use aya_ebpf::{
+    helpers::{bpf_probe_read_user as read_word, generated::bpf_probe_read_user},
+    programs::ProbeContext,
+};
 use goinstr_common::{counter::Lost, shadow::ShadowKey};
 
 use crate::{config, regs};
@@ -77,6 +80,14 @@ impl Place {
             offset: goroutine.hi - sp,
         })
     }
+}
+
+/// The goroutine that started the one at `g`; 0 where that can't be read.
+#[inline(always)]
+pub fn parent_goid(g: u64) -> u64 {
+    let field = g + u64::from(config::parent_goid_offset());
+    // SAFETY: the helper checks the address.
+    unsafe { read_word(field as *const u64) }.unwrap_or(0)
 }
 
 /// The shadow stack's key. System stacks (goid 0) belong to a thread, and cgo hands their g from thread to thread.

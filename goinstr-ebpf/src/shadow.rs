@@ -12,7 +12,11 @@ use goinstr_common::{
     shadow::{CHUNK_FRAMES, ChunkKey, Frame, HEAD_FRAMES, MAX_FRAMES, ShadowHead, ShadowKey},
 };
 
-use crate::{config, emit, goroutine::Place, histogram, maps, stat};
+use crate::{
+    config, emit,
+    goroutine::{self, Place},
+    histogram, maps, stat,
+};
 
 /// One goroutine's shadow stack. `process` is `bpf_get_current_pid_tgid()`.
 pub struct Shadow {
@@ -66,6 +70,9 @@ impl Shadow {
             }
             (*self.head).goid = goid;
             (*self.head).goexit_offset = 0;
+            if config::parent_goid_offset() != 0 {
+                (*self.head).parent_goid = goroutine::parent_goid(self.key.g);
+            }
         }
     }
 
@@ -225,6 +232,8 @@ impl Shadow {
             tgid: self.key.tgid,
             tid: self.process as u32,
             pad: 0,
+            // SAFETY: as above.
+            parent_goid: unsafe { (*self.head).parent_goid },
             corrected_ns: call.corrected,
         };
         let count = || {

@@ -134,6 +134,7 @@ impl Aggregator {
         Report {
             elapsed_ns,
             interval_ns,
+            dropped_records: 0,
             functions,
             callers: Vec::new(),
         }

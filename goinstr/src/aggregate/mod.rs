@@ -8,6 +8,6 @@ mod report;
 pub use aggregator::Aggregator;
 pub use distribution::{Distribution, Slot};
 pub use report::{
-    CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report,
-    SessionInfo,
+    CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, OpenCall, Outcome, ProbeCosts,
+    Report, SessionInfo,
 };

@@ -83,6 +83,8 @@ pub struct CallEvent {
     pub function: u32,
     /// `runtime.g.goid`; 0 on a system stack.
     pub goid: u64,
+    /// The goroutine that started that one, where it is known (Go 1.21 and later).
+    pub parent_goid: Option<u64>,
     /// When it began, ns since the Unix epoch.
     pub start_unix_ns: u64,
     /// How long it was open.
@@ -97,6 +99,29 @@ pub struct CallEvent {
     pub parent: Option<u32>,
     /// Number of traced calls open around it on its goroutine.
     pub depth: u32,
+}
+
+impl CallEvent {
+    /// When it ended, ns since the Unix epoch: by the clock, which its duration is corrected against.
+    #[must_use]
+    pub fn end_unix_ns(&self) -> u64 {
+        self.start_unix_ns
+            .saturating_add(self.duration_ns)
+            .saturating_add(self.corrected_ns)
+    }
+}
+
+/// A call that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenCall {
+    /// Its function's index in the plan.
+    pub function: u32,
+    /// `runtime.g.goid`; 0 on a system stack.
+    pub goid: u64,
+    /// Number of traced calls open around it on its goroutine.
+    pub depth: u32,
+    /// When it began, ns since the Unix epoch.
+    pub start_unix_ns: u64,
 }
 
 /// The figures of one function. A figure that is not known (no call yet) is `None`.
@@ -155,6 +180,8 @@ pub struct Report {
     pub elapsed_ns: u64,
     /// Since the last report: what `calls_in_interval` refers to.
     pub interval_ns: u64,
+    /// Records of single calls dropped for want of room so far.
+    pub dropped_records: u64,
     /// One for each function of the plan, in its order.
     pub functions: Vec<FunctionReport>,
     /// Their callers, where they were asked for: most calls first within a function.

@@ -88,12 +88,18 @@ impl Kernel {
         let stripe_mask = sizes.stripes - 1;
         let report_slow = u32::from(settings.slower_than_ns.is_some());
         let slower_than = settings.slower_than_ns.unwrap_or(0);
+        // Who started a goroutine matters where single calls are told of.
+        let parent_goid = match settings.slower_than_ns {
+            Some(_) => plan.layout.parent_goid.unwrap_or(0),
+            None => 0,
+        };
         let costs = settings.costs;
         let log_level = log_level::of_kernel_side();
         let mut loader = EbpfLoader::new();
         loader
             .override_global("TARGET_TGID", &tgid, true)
             .override_global("GOID_OFFSET", &plan.layout.goid, true)
+            .override_global("PARENT_GOID_OFFSET", &parent_goid, true)
             .override_global("RECOVERY_IN_PANIC", &in_panic, true)
             .override_global("RECOVERY_G_OFFSET", &in_g, true)
             .override_global("RECOVERY_SP_OFFSET", &sp, true)

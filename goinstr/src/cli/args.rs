@@ -7,7 +7,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::session;
 
-const PATTERN_HELP: &str = "Which functions: names as pprof prints them, globs ('main.*'), \
+pub(super) const PATTERN_HELP: &str = "Which functions: names as pprof prints them, globs ('main.*'), \
 /REGEX/, !PATTERN to take away; none: those of the binary's main module";
 
 /// Longer times are typing errors, and sums of them could overflow.
@@ -47,6 +47,8 @@ pub(super) enum Color {
 pub(super) enum Command {
     /// Measures the durations of the chosen functions: a live table, and the final one at the end
     Attach(Attach),
+    /// Shows each call as it returns, as a call tree per goroutine
+    Trace(super::trace::Typed),
     /// Shows the functions of a binary or process and whether they can be measured
     List(List),
     /// Shows what a binary is: Go version, module, build settings, linking, symbol sources
@@ -175,7 +177,7 @@ pub(super) enum SortBy {
 }
 
 /// `10s`, `1m30s`, `250ms`.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write it like 10s, 1m30s or 250ms"))?;
     if time > LONGEST {

@@ -46,7 +46,7 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
 }
 
 /// What is not wrong, and may still surprise.
-fn explain(target: &Target, plan: &ProbePlan) {
+pub(super) fn explain(target: &Target, plan: &ProbePlan) {
     let exe = target.exe().display();
     match target {
         Target::Process(process) => {

@@ -71,13 +71,7 @@ pub(super) struct Inspect {
 impl Attach {
     pub fn new(typed: args::Attach, color: args::Color) -> Result<Self, Failure> {
         let which = typed.which;
-        let selection = selection(which.pid, which.name, which.exe).ok_or_else(|| {
-            usage(
-                "attach",
-                ErrorKind::MissingRequiredArgument,
-                "which process? give --pid, --name or --exe",
-            )
-        })?;
+        let selection = selection("attach", which.pid, which.name, which.exe)?;
         let wrong = |message: &str| Err(usage("attach", ErrorKind::ValueValidation, message));
         if typed.duration == Some(Duration::ZERO) {
             return wrong("--duration 0s measures nothing: leave it out to measure until Ctrl-C");
@@ -97,12 +91,6 @@ impl Attach {
             }
             Some(sort) => sort,
         };
-        let ring_bytes = typed.ring_size.checked_mul(1024);
-        let Some(ring_bytes) =
-            ring_bytes.filter(|bytes| RING_BYTES.contains(bytes) && bytes.is_power_of_two())
-        else {
-            return wrong("--ring-size must be a power of two from 64 to 1048576");
-        };
         Ok(Self {
             selection,
             patterns: patterns("attach", typed.patterns.into_iter())?,
@@ -116,7 +104,7 @@ impl Attach {
                 AggregateBy::Kernel => Aggregation::Kernel,
                 AggregateBy::Ring => Aggregation::Ring,
             },
-            ring_bytes,
+            ring_bytes: ring_bytes("attach", typed.ring_size)?,
             method: typed.attach_by.map(|by| match by {
                 AttachBy::UprobeMulti => Method::UprobeMulti,
                 AttachBy::PerfEvent => Method::PerfEvent,
@@ -139,7 +127,7 @@ impl Attach {
 impl List {
     pub fn new(typed: args::List, color: args::Color) -> Result<Self, Failure> {
         let mut words = typed.words.into_iter();
-        let subject = match selection(typed.which.pid, typed.which.name, typed.which.exe) {
+        let subject = match maybe_selection(typed.which.pid, typed.which.name, typed.which.exe) {
             Some(selection) => Subject::Selected(selection),
             None => Subject::File(
                 words
@@ -159,7 +147,7 @@ impl List {
 
 impl Inspect {
     pub fn new(typed: args::Inspect) -> Result<Self, Failure> {
-        let selected = selection(typed.which.pid, typed.which.name, typed.which.exe);
+        let selected = maybe_selection(typed.which.pid, typed.which.name, typed.which.exe);
         let subject = match (selected, typed.binary) {
             (Some(selection), None) => Subject::Selected(selection),
             (None, Some(path)) => Subject::File(path),
@@ -176,8 +164,34 @@ impl Inspect {
     }
 }
 
-/// The selection that the three flags mean; clap has seen to it that there is at most one.
+/// The selection that the three flags mean, of which `command` needs one.
 pub(super) fn selection(
+    command: &str,
+    pid: Option<u32>,
+    name: Option<String>,
+    exe: Option<PathBuf>,
+) -> Result<Selection, Failure> {
+    maybe_selection(pid, name, exe).ok_or_else(|| {
+        usage(
+            command,
+            ErrorKind::MissingRequiredArgument,
+            "which process? give --pid, --name or --exe",
+        )
+    })
+}
+
+/// The size of the ring buffer in bytes, typed in KiB.
+pub(super) fn ring_bytes(command: &str, kib: u32) -> Result<u32, Failure> {
+    kib.checked_mul(1024)
+        .filter(|bytes| RING_BYTES.contains(bytes) && bytes.is_power_of_two())
+        .ok_or_else(|| {
+            let message = "--ring-size must be a power of two from 64 to 1048576";
+            usage(command, ErrorKind::ValueValidation, message)
+        })
+}
+
+/// The selection that the three flags mean; clap has seen to it that there is at most one.
+pub(super) fn maybe_selection(
     pid: Option<u32>,
     name: Option<String>,
     exe: Option<PathBuf>,
@@ -187,7 +201,10 @@ pub(super) fn selection(
         .or(exe.map(Selection::Exe))
 }
 
-fn patterns(command: &str, words: impl Iterator<Item = String>) -> Result<Vec<Pattern>, Failure> {
+pub(super) fn patterns(
+    command: &str,
+    words: impl Iterator<Item = String>,
+) -> Result<Vec<Pattern>, Failure> {
     let parsed: Result<_, _> = words.map(|word| Pattern::parse(&word)).collect();
     parsed.map_err(|error| usage(command, ErrorKind::ValueValidation, &error.to_string()))
 }
@@ -198,7 +215,7 @@ fn no_subject(command: &str) -> Failure {
 }
 
 /// A wrong command line, told as clap tells its own.
-fn usage(command: &str, kind: ErrorKind, message: &str) -> Failure {
+pub(super) fn usage(command: &str, kind: ErrorKind, message: &str) -> Failure {
     let mut root = Args::command();
     // Without building, a subcommand doesn't know its full name for the usage line.
     root.build();

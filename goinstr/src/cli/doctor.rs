@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::args::{Color, Format, MaybeWhich, Output};
-use super::config::selection;
+use super::config::maybe_selection;
 use super::failure::Failure;
 use super::{output, subject};
 use crate::attach::features::{Check, Verdict};
@@ -31,7 +31,7 @@ pub(super) fn run(typed: Doctor, color: Color) -> Result<(), Failure> {
     let output = output::Output::new(typed.output, color);
     let out = BufWriter::new(output.open()?);
     let mut checks = doctor::of_machine();
-    if let Some(selection) = selection(which.pid, which.name, which.exe) {
+    if let Some(selection) = maybe_selection(which.pid, which.name, which.exe) {
         checks.extend(of_target(&selection));
     }
     let written = match format {

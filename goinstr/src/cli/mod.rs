@@ -13,6 +13,7 @@ mod logging;
 mod output;
 mod pager;
 mod subject;
+mod trace;
 mod verified;
 
 use std::process::ExitCode;
@@ -33,6 +34,9 @@ pub fn run() -> ExitCode {
     let result = match args.command {
         Command::Attach(typed) => {
             config::Attach::new(typed, args.global.color).and_then(|attach| attach::run(&attach))
+        }
+        Command::Trace(typed) => {
+            trace::Trace::new(typed, args.global.color).and_then(|trace| trace::run(&trace))
         }
         Command::List(typed) => {
             config::List::new(typed, args.global.color).and_then(|list| list::run(&list))

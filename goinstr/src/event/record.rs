@@ -66,8 +66,10 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
         tgid: next(),
         tid: next(),
         pad: next(),
+        parent_goid: 0,
         corrected_ns: 0,
     };
+    record.parent_goid = long(&mut next);
     record.corrected_ns = long(&mut next);
     if func as usize >= functions {
         return Err(BadRecord::Function(func));
@@ -110,6 +112,7 @@ mod tests {
             tgid: 10,
             tid: 11,
             pad: 0,
+            parent_goid: 1 << 41,
             corrected_ns: 1 << 33,
         }
     }
@@ -138,8 +141,8 @@ mod tests {
         assert_eq!(with(|r| r.kind = 9), Err(BadRecord::Kind(9)));
         assert_eq!(with(|r| r.outcome = 2), Err(BadRecord::Outcome(2)));
         assert_eq!(
-            decode(&bytes(&some_record())[..71], 4),
-            Err(BadRecord::Length(71))
+            decode(&bytes(&some_record())[..79], 4),
+            Err(BadRecord::Length(79))
         );
         assert_eq!(decode(&[], 4), Err(BadRecord::Length(0)));
     }

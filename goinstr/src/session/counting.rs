@@ -141,6 +141,7 @@ impl State {
         };
         Ok(Report {
             elapsed_ns,
+            dropped_records: 0,
             interval_ns,
             functions,
             callers,

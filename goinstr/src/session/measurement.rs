@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 use aya_log::EbpfLogger;
 use goinstr_common::{
     control::{PHASE_CLOSING, PHASE_RECORDING},
+    counter::{DROPPED_RECORDS, UNBINNED},
     record::{CallRecord, NO_PARENT, OUTCOME_UNWOUND},
     shadow::Frame,
 };
@@ -18,7 +19,9 @@ use super::{
     ledger,
 };
 use crate::{
-    aggregate::{Aggregator, CallEvent, End, Mode, Outcome, ProbeCosts, Report, SessionInfo},
+    aggregate::{
+        Aggregator, CallEvent, End, Mode, OpenCall, Outcome, ProbeCosts, Report, SessionInfo,
+    },
     attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
     event::{Event, Reader},
     sink::Sink,
@@ -44,6 +47,7 @@ pub(super) async fn run(
         aggregator: Aggregator::new(config.plan.functions.len())
             .with_distributions(sink.wants_distributions()),
         aggregation: config.aggregation,
+        slower_than: settings.slower_than_ns,
         clock: Clock::now(),
         began: monotonic_ns(),
         ended: None,
@@ -72,6 +76,8 @@ struct State {
     reader: Reader,
     aggregator: Aggregator,
     aggregation: Aggregation,
+    /// Single calls at least this long are told of, in ns.
+    slower_than: Option<u64>,
     clock: Clock,
     began: u64,
     /// When no call could open any more. Disarming takes a while that no rate may count.
@@ -102,7 +108,11 @@ impl State {
                 biased;
                 end = ending.wait() => return end,
                 _ = reports.tick() => {
+                    // Before what has come is taken: a call that ends now is then in one of the two.
+                    let open = if sink.asks_for_open() { self.open_calls(kernel) } else { None };
                     self.drain(sink);
+                    let now = self.clock.unix_ns(monotonic_ns());
+                    self.write(|| sink.settle(open.as_deref(), now));
                     if config.target.process().is_some_and(|process| process.still_same() != Liveness::Same) {
                         return End::TargetExit;
                     }
@@ -130,6 +140,8 @@ impl State {
         flush(logger);
         let now = monotonic_ns();
         let open = kernel.open_calls()?;
+        let still = self.open(&open);
+        self.write(|| sink.settle(Some(&still), u64::MAX));
         let mut report = self.report(kernel);
         count_open(&mut report, &open, now);
         let ledger = ledger::draw_up(kernel, &report, &open, end);
@@ -142,6 +154,35 @@ impl State {
         }
     }
 
+    /// The calls that are open now, where they can be read.
+    fn open_calls(&self, kernel: &Kernel) -> Option<Vec<OpenCall>> {
+        match kernel.open_calls() {
+            Ok(open) => Some(self.open(&open)),
+            Err(error) => {
+                // A goroutine's frames went while they were read.
+                log::debug!("open calls: {error}");
+                None
+            }
+        }
+    }
+
+    fn open(&self, frames: &[(u64, Frame)]) -> Vec<OpenCall> {
+        let mut calls: Vec<OpenCall> = Vec::with_capacity(frames.len());
+        for &(goid, frame) in frames {
+            let depth = match calls.last() {
+                Some(outer) if outer.goid == goid => outer.depth + 1,
+                _ => 0,
+            };
+            calls.push(OpenCall {
+                function: frame.func,
+                goid,
+                depth,
+                start_unix_ns: self.clock.unix_ns(frame.start_ns),
+            });
+        }
+        calls
+    }
+
     fn write(&mut self, output: impl FnOnce() -> io::Result<()>) {
         if self.output.is_ok() {
             self.output = output();
@@ -150,6 +191,12 @@ impl State {
 
     fn report(&mut self, kernel: &Kernel) -> Report {
         let elapsed = self.ended.unwrap_or_else(monotonic_ns) - self.began;
+        let mut report = self.figures(kernel, elapsed);
+        report.dropped_records = kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED);
+        report
+    }
+
+    fn figures(&mut self, kernel: &Kernel, elapsed: u64) -> Report {
         match self.aggregation {
             Aggregation::Kernel => self.aggregator.report(elapsed, |id| {
                 Some((kernel.totals(id), kernel.histogram(id)))
@@ -168,6 +215,7 @@ impl State {
             aggregation,
             clock,
             output,
+            slower_than,
             ..
         } = self;
         reader.drain(|event| match (event, *aggregation) {
@@ -177,7 +225,13 @@ impl State {
                     *output = sink.call(&single(&call, *clock));
                 }
             }
-            (Event::Unbinned(call), _) => aggregator.add_duration(&call),
+            (Event::Unbinned(call), _) => {
+                aggregator.add_duration(&call);
+                let slow = slower_than.is_some_and(|bound| call.duration_ns >= bound);
+                if slow && output.is_ok() {
+                    *output = sink.call(&single(&call, *clock));
+                }
+            }
         })
     }
 }
@@ -247,6 +301,7 @@ fn single(call: &CallRecord, clock: Clock) -> CallEvent {
     CallEvent {
         function: call.func,
         goid: call.goid,
+        parent_goid: (call.parent_goid != 0).then_some(call.parent_goid),
         start_unix_ns: clock.unix_ns(call.start_ns),
         duration_ns: call.duration_ns,
         self_ns: call.self_ns,

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use super::Sink;
+use super::forest::Entry;
 use super::line::{self, Line};
+use super::trace::Format;
 use crate::aggregate::{
     CallEvent, End, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo,
 };
@@ -98,6 +100,7 @@ impl<W: Write> Sink for JsonSink<W> {
         let call = Line::Call(line::Call {
             function,
             goid: call.goid,
+            parent_goid: call.parent_goid,
             start_unix_ns: call.start_unix_ns,
             duration_ns: call.duration_ns,
             self_ns: call.self_ns,
@@ -150,6 +153,34 @@ impl<W: Write> Sink for JsonSink<W> {
         };
         Line::Ledger(ledger).write(&mut self.out)?;
         self.out.flush()
+    }
+}
+
+/// A trace's calls, in the order in which they began.
+impl<W: Write> Format for JsonSink<W> {
+    fn begin(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        self.session(info, plan)
+    }
+
+    fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        match entry {
+            Entry::Call { call, .. } => self.call(call),
+            // What has not returned comes when it has.
+            Entry::Open { .. } => Ok(()),
+        }
+    }
+
+    fn missing(&mut self, _calls: u64) -> io::Result<()> {
+        // The ledger has them.
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn end(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()> {
+        self.finish(report, ledger)
     }
 }
 

@@ -72,6 +72,9 @@ pub struct Skipped<'a> {
 pub struct Call<'a> {
     pub function: &'a str,
     pub goid: u64,
+    /// The goroutine that started that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_goid: Option<u64>,
     pub start_unix_ns: u64,
     pub duration_ns: u64,
     pub self_ns: u64,

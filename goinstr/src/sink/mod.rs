@@ -1,25 +1,33 @@
 //! Statistics → what people and scripts read. One file a format, behind [`Sink`].
 
 mod columns;
+mod forest;
 mod human;
 pub mod json;
 mod ledger;
 pub mod line;
+mod logfmt;
 #[cfg(test)]
 mod sample;
 mod screen;
 mod table;
+mod trace;
+mod tree;
 
 use std::io;
 
-use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo};
+use crate::aggregate::{CallEvent, Ledger, OpenCall, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
 pub use columns::Sort;
+pub use forest::{Cut, Entry};
 pub use human::{count, duration, visible};
 pub use json::JsonSink;
+pub use logfmt::Logfmt;
 pub use screen::Size;
 pub use table::{TableOptions, TableSink};
+pub use trace::{Format as TraceFormat, TraceSink};
+pub use tree::{TreeOptions, TreeText};
 
 /// Receives a measurement as it goes on. Calls come in the order of the methods.
 ///
@@ -37,6 +45,18 @@ pub trait Sink {
 
     /// Each single call that was asked for; written through by the next interval.
     fn call(&mut self, call: &CallEvent) -> io::Result<()>;
+
+    /// Whether [`Sink::settle`] should be told which calls are open.
+    fn asks_for_open(&self) -> bool {
+        false
+    }
+
+    /// Before each interval and before the end: which calls were open just before the calls came
+    /// that came last, outermost first on each goroutine, if that was asked for.
+    fn settle(&mut self, open: Option<&[OpenCall]>, now_unix_ns: u64) -> io::Result<()> {
+        let _ = (open, now_unix_ns);
+        Ok(())
+    }
 
     /// At each interval, `number` from 0.
     fn interval(&mut self, number: u64, report: &Report) -> io::Result<()>;

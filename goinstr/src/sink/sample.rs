@@ -132,6 +132,7 @@ pub(super) fn report(seconds: u64) -> Report {
     Report {
         elapsed_ns: seconds * 1_000_000_000,
         interval_ns: 1_000_000_000,
+        dropped_records: 0,
         functions: vec![
             FunctionReport {
                 unwound: 1,
@@ -209,6 +210,7 @@ fn call() -> CallEvent {
     CallEvent {
         function: 2,
         goid: 18,
+        parent_goid: Some(1),
         start_unix_ns: 1_790_000_001_000_000_000,
         duration_ns: 1_100_000_000,
         self_ns: 1_000_000_000,
@@ -219,7 +221,36 @@ fn call() -> CallEvent {
     }
 }
 
-fn ledger() -> Ledger {
+/// The calls of one tree, in order of return: one goroutine, and one that it started.
+pub(super) fn tree() -> Vec<CallEvent> {
+    let at = |function, depth, start_us: u64, duration_us: u64, self_us: u64| CallEvent {
+        function,
+        depth,
+        start_unix_ns: 1_790_000_001_000_000_000 + start_us * 1_000,
+        duration_ns: duration_us * 1_000,
+        self_ns: self_us * 1_000,
+        outcome: Outcome::Returned,
+        parent: (depth > 0).then_some(0),
+        parent_goid: None,
+        ..call()
+    };
+    vec![
+        at(1, 1, 10, 5, 5),
+        CallEvent {
+            goid: 1234,
+            parent_goid: Some(18),
+            ..at(3, 0, 120, 300, 300)
+        },
+        CallEvent {
+            outcome: Outcome::Unwound,
+            ..at(1, 2, 150, 7, 7)
+        },
+        at(2, 1, 100, 9_000, 8_993),
+        at(0, 0, 0, 10_000, 995),
+    ]
+}
+
+pub(super) fn ledger() -> Ledger {
     Ledger {
         mode: Mode::Durations,
         entries: 247_136,

@@ -318,7 +318,7 @@ impl<W: Write> Sink for TableSink<W> {
 }
 
 /// What to call each function: as stack traces do, but where several would be called the same.
-fn distinct(functions: &[PlannedFunction]) -> Vec<String> {
+pub(super) fn distinct(functions: &[PlannedFunction]) -> Vec<String> {
     let mut times: HashMap<&str, usize> = HashMap::new();
     for function in functions {
         *times.entry(&function.name).or_default() += 1;

@@ -22,6 +22,7 @@ mod privilege;
 mod random;
 mod soak;
 mod stack;
+mod trace;
 mod versions;
 
 use std::{process::ExitCode, sync::RwLock, time::Duration};
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         soak::tests(),
         doctor::tests(),
         privilege::tests(),
+        trace::tests(),
         versions::tests(),
         random::tests(),
     ];

@@ -19,6 +19,7 @@ pub struct Case {
     env: Vec<(&'static str, &'static str)>,
     patterns: Vec<String>,
     options: Vec<&'static str>,
+    command: &'static str,
     may_skip: Vec<&'static str>,
     may_lose: bool,
 }
@@ -41,6 +42,7 @@ impl Case {
             env: Vec::new(),
             patterns: vec!["main.*".to_owned()],
             options: Vec::new(),
+            command: "attach",
             may_skip: Vec::new(),
             may_lose: false,
         }
@@ -70,6 +72,12 @@ impl Case {
         self
     }
 
+    /// By another command than `goinstr attach`.
+    pub fn command(mut self, command: &'static str) -> Self {
+        self.command = command;
+        self
+    }
+
     /// Functions that goinstr may report as skipped instead of measuring them.
     pub fn may_skip(mut self, functions: &[&'static str]) -> Self {
         self.may_skip = functions.to_vec();
@@ -89,7 +97,10 @@ impl Case {
         let mut target = Target::start_with(&exe, &self.args, &self.env)?;
         let mut args = self.options.clone();
         args.extend(self.patterns.iter().map(String::as_str));
-        let measurement = Measurement::start(target.pid, &args)?;
+        let measurement = match self.command {
+            "attach" => Measurement::start(target.pid, &args)?,
+            command => Measurement::start_command(command, target.pid, &args)?,
+        };
         target.go()?;
         let truth = target.truth()?;
         let report = measurement.interrupt()?;

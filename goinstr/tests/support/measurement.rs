@@ -29,10 +29,20 @@ impl Measurement {
         Self::start_by(goinstr, pid, &all)
     }
 
+    /// Another command than `goinstr attach` that measures.
+    pub fn start_command(command: &str, pid: u32, args: &[&str]) -> Result<Self> {
+        let goinstr = Command::new(env!("CARGO_BIN_EXE_goinstr"));
+        Self::start_as(goinstr, command, pid, args)
+    }
+
     /// The same by a command that runs goinstr, and with the guard unless `args` say otherwise.
-    pub fn start_by(mut goinstr: Command, pid: u32, args: &[&str]) -> Result<Self> {
+    pub fn start_by(goinstr: Command, pid: u32, args: &[&str]) -> Result<Self> {
+        Self::start_as(goinstr, "attach", pid, args)
+    }
+
+    fn start_as(mut goinstr: Command, command: &str, pid: u32, args: &[&str]) -> Result<Self> {
         let mut child = goinstr
-            .args(["attach", "--output", "json", "--pid"])
+            .args([command, "--output", "json", "--pid"])
             .arg(pid.to_string())
             .args(args)
             .stdin(Stdio::null())

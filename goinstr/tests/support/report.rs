@@ -32,10 +32,12 @@ pub struct Function {
 pub struct Call {
     pub function: String,
     pub goid: u64,
+    pub parent_goid: Option<u64>,
     pub start_unix_ns: u64,
     pub duration_ns: u64,
     pub outcome: String,
     pub parent: Option<String>,
+    pub depth: u32,
 }
 
 /// The `ledger` line.

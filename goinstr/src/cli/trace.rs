@@ -1,0 +1,183 @@
+//! `goinstr trace`: each call as it returns, as a call tree per goroutine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use clap::error::ErrorKind;
+
+use super::args::{self, PATTERN_HELP, Which, time};
+use super::attach::explain;
+use super::config::{patterns, ring_bytes, selection, usage};
+use super::failure::Failure;
+use super::output::{Destination, Output};
+use super::{subject, verified};
+use crate::attach::Aggregation;
+use crate::plan::{self, Pattern, ProbePlan};
+use crate::session::{self, SessionError};
+use crate::sink::{Cut, JsonSink, Logfmt, Sink, TraceFormat, TraceSink, TreeOptions, TreeText};
+use crate::target::{Selection, Target};
+
+/// Often enough for people to see calls as they come; each time the totals are read.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// Each call takes a record.
+const RING_KIB: u32 = 16 << 10;
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Typed {
+    #[command(flatten)]
+    which: Which,
+    #[arg(value_name = "PATTERN", help = PATTERN_HELP)]
+    patterns: Vec<String>,
+    /// Only the calls of these functions and what they call (patterns as above)
+    #[arg(long, value_name = "PATTERN")]
+    root: Vec<String>,
+    /// At most so many levels of calls
+    #[arg(long, value_name = "N")]
+    depth: Option<u32>,
+    /// Only calls that took at least this long
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    slower_than: Option<Duration>,
+    /// For people, for scripts (one JSON object a line), or for what reads logs (key=value)
+    #[arg(long, value_enum, default_value_t)]
+    output: Form,
+    /// Write there instead of to stdout
+    #[arg(long, value_name = "PATH")]
+    output_file: Option<PathBuf>,
+    /// End after this time (10s, 1m30s); else on Ctrl-C or when the target exits
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    duration: Option<Duration>,
+    /// Leave in the durations what the probes add to them
+    #[arg(long)]
+    raw: bool,
+    /// Size of the ring buffer, in KiB: a power of two
+    #[arg(long, value_name = "KIB", default_value_t = RING_KIB)]
+    ring_size: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    #[default]
+    Table,
+    Json,
+    Logfmt,
+}
+
+/// What is meant.
+#[derive(Debug)]
+pub(super) struct Trace {
+    selection: Selection,
+    patterns: Vec<Pattern>,
+    roots: Vec<Pattern>,
+    levels: Option<u32>,
+    slower_than: Duration,
+    form: Form,
+    output: Output,
+    duration: Option<Duration>,
+    raw: bool,
+    ring_bytes: u32,
+}
+
+impl Trace {
+    pub fn new(typed: Typed, color: args::Color) -> Result<Self, Failure> {
+        let wrong = |message: &str| Err(usage("trace", ErrorKind::ValueValidation, message));
+        if typed.duration == Some(Duration::ZERO) {
+            return wrong("--duration 0s traces nothing: leave it out to trace until Ctrl-C");
+        }
+        if typed.depth == Some(0) {
+            return wrong("--depth 0 shows nothing: 1 shows the outermost calls alone");
+        }
+        let which = typed.which;
+        Ok(Self {
+            selection: selection("trace", which.pid, which.name, which.exe)?,
+            patterns: patterns("trace", typed.patterns.into_iter())?,
+            roots: patterns("trace", typed.root.into_iter())?,
+            levels: typed.depth,
+            slower_than: typed.slower_than.unwrap_or_default(),
+            form: typed.output,
+            output: Output::new(
+                args::Output {
+                    output: args::Format::default(),
+                    output_file: typed.output_file,
+                },
+                color,
+            ),
+            duration: typed.duration,
+            raw: typed.raw,
+            ring_bytes: ring_bytes("trace", typed.ring_size)?,
+        })
+    }
+}
+
+/// Traces until the end that `trace` says, the user or the target brings about.
+pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
+    let mut target = Target::find(&trace.selection).map_err(Failure::failed)?;
+    let binary = subject::read(&mut target)?;
+    let plan = plan::plan(&binary, &trace.patterns)?;
+    let cut = Cut {
+        roots: roots(&trace.roots, &plan)?,
+        levels: trace.levels,
+    };
+    explain(&target, &plan);
+    verified::verify(&target, &binary, &plan.layout)?;
+    let mut sink = sink(trace, trace.output.open()?, cut);
+    let config = session::Config {
+        plan,
+        go_version: binary.go_version().map(str::to_owned),
+        arch: binary.arch().name(),
+        count: None,
+        duration: trace.duration,
+        interval: INTERVAL,
+        slower_than: Some(trace.slower_than),
+        raw: trace.raw,
+        aggregation: Aggregation::Kernel,
+        ring_bytes: trace.ring_bytes,
+        method: None,
+        target,
+    };
+    drop(binary);
+    match session::run(config, sink.as_mut()) {
+        Ok(_) => Ok(()),
+        Err(SessionError::Output(error)) => Err(Failure::writing(trace.output.name(), &error)),
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+/// Which functions of the plan may be a tree's root; `None`: none was asked for.
+fn roots(patterns: &[Pattern], plan: &ProbePlan) -> Result<Option<Vec<bool>>, Failure> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<&str> = plan
+        .functions
+        .iter()
+        .map(|function| function.symbol.as_deref().unwrap_or(&function.name))
+        .collect();
+    match plan::choose(patterns, &names, |_| true) {
+        Ok(roots) => Ok(Some(roots)),
+        Err(error) => Err(Failure::failed(format_args!(
+            "--root: {error} (among the functions that are traced)"
+        ))),
+    }
+}
+
+fn sink(trace: &Trace, out: Destination, cut: Cut) -> Box<dyn Sink> {
+    let streams = cut.roots.is_none() && cut.levels.is_none();
+    match trace.form {
+        // Scripts put trees together themselves: each call at once.
+        Form::Json if streams => Box::new(JsonSink::new(out, false)),
+        Form::Json => traced(JsonSink::new(out, false), cut),
+        Form::Logfmt => traced(Logfmt::new(out), cut),
+        Form::Table => {
+            let options = TreeOptions {
+                color: trace.output.color(),
+            };
+            traced(TreeText::new(out, options), cut)
+        }
+    }
+}
+
+fn traced(format: impl TraceFormat + 'static, cut: Cut) -> Box<dyn Sink> {
+    Box::new(TraceSink::new(format, cut))
+}

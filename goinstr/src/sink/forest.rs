@@ -1,0 +1,508 @@
+//! Puts single calls, which come as they return, back into trees.
+//!
+//! In: finished calls, innermost first, of many goroutines at once, and now and then which calls
+//! are open. Out: calls in the order in which they began, each under the one it was made in; a
+//! goroutine's tree under the call that started the goroutine. What is kept meanwhile is bounded
+//! in number and in time: a root may never return.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::aggregate::{CallEvent, OpenCall};
+
+/// Calls kept at most: about 100 bytes each.
+const KEPT: usize = 200_000;
+/// How long finished calls wait for the one around them, in ns.
+const PATIENCE_NS: u64 = 2_000_000_000;
+/// How long a finished tree waits for the call that started its goroutine, in ns.
+const LINK_PATIENCE_NS: u64 = 10_000_000_000;
+/// Levels of goroutines that start goroutines that are shown as such.
+const LINK_LEVELS: u32 = 64;
+
+/// Which part of the trees is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Cut {
+    /// Whether a function, by its index in the plan, may be a tree's root; `None`: whatever is outermost.
+    pub roots: Option<Vec<bool>>,
+    /// At most so many levels.
+    pub levels: Option<u32>,
+}
+
+/// One line of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A finished call.
+    Call {
+        call: CallEvent,
+        /// Levels below the tree's root.
+        level: u32,
+        /// The tree's root: its duration.
+        root_ns: u64,
+        /// It is the outermost of a goroutine that the call above it started.
+        linked: bool,
+    },
+    /// A call that has not returned, though calls inside it have waited long enough.
+    Open { call: OpenCall, level: u32 },
+}
+
+/// The calls of one goroutine whose outermost has returned.
+#[derive(Debug)]
+struct Tree {
+    /// In the order in which they began.
+    calls: Vec<CallEvent>,
+}
+
+impl Tree {
+    fn root(&self) -> Option<&CallEvent> {
+        self.calls.first()
+    }
+}
+
+/// Calls that wait for those around them.
+#[derive(Debug, Default)]
+pub(super) struct Forest {
+    cut: Cut,
+    /// Finished calls inside of others that have not returned, by goroutine, in order of return.
+    pending: HashMap<u64, Vec<CallEvent>>,
+    /// Finished trees, in order of return.
+    finished: Vec<Tree>,
+    kept: usize,
+}
+
+impl Forest {
+    pub fn new(cut: Cut) -> Self {
+        Self {
+            cut,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the function was asked for as a root, where some were.
+    fn is_root(&self, function: u32) -> Option<bool> {
+        let roots = self.cut.roots.as_ref()?;
+        Some(roots.get(function as usize) == Some(&true))
+    }
+
+    /// Takes a call that has returned.
+    pub fn add(&mut self, call: CallEvent) {
+        self.kept += 1;
+        let pending = self.pending.entry(call.goid).or_default();
+        if call.depth > 0 {
+            pending.push(call);
+            return;
+        }
+        let goid = call.goid;
+        if self.cut.roots.is_some() {
+            pending.push(call);
+        } else {
+            // What returned before on this goroutine and began later was inside it.
+            let inside = pending
+                .iter()
+                .rposition(|before| before.start_unix_ns < call.start_unix_ns)
+                .map_or(0, |outside| outside + 1);
+            let mut calls = pending.split_off(inside);
+            calls.push(call);
+            self.finished.push(tree(calls));
+        }
+        if let Some(rest) = self.pending.remove(&goid) {
+            self.finish_rest(rest);
+        }
+    }
+
+    /// Calls around which the outermost has returned, of which some may be roots that were asked for.
+    fn finish_rest(&mut self, rest: Vec<CallEvent>) {
+        if rest.is_empty() {
+            return;
+        }
+        if self.cut.roots.is_none() {
+            // Their outermost call's record was lost: they are shown without it.
+            self.finished.push(tree(rest));
+            return;
+        }
+        let calls = tree(rest).calls;
+        let count = calls.len();
+        let mut shown = Vec::new();
+        for call in calls {
+            let under = shown.last().is_some_and(|tree: &Tree| {
+                tree.root()
+                    .is_some_and(|root| call.depth > root.depth && begins_in(root, &call))
+            });
+            if under {
+                if let Some(tree) = shown.last_mut() {
+                    tree.calls.push(call);
+                }
+            } else if self.is_root(call.function) == Some(true) {
+                shown.push(Tree { calls: vec![call] });
+            }
+        }
+        self.kept -= count - shown.iter().map(|tree| tree.calls.len()).sum::<usize>();
+        self.finished.append(&mut shown);
+    }
+
+    /// Whether it would help to know which calls are open.
+    pub fn asks_for_open(&self) -> bool {
+        !self.pending.is_empty()
+            || self
+                .finished
+                .iter()
+                .any(|tree| tree.root().is_some_and(|root| root.parent_goid.is_some()))
+    }
+
+    /// What can be shown at `now_ns`. `open`: the calls that are open, outermost first on each
+    /// goroutine, where they were looked at; all that returned before was added.
+    pub fn ready(&mut self, open: Option<&[OpenCall]>, now_ns: u64) -> Vec<Entry> {
+        let mut by_goid: HashMap<u64, Vec<&OpenCall>> = HashMap::new();
+        for call in open.unwrap_or_default() {
+            by_goid.entry(call.goid).or_default().push(call);
+        }
+        let mut entries = Vec::new();
+        if open.is_some() {
+            self.give_up(&by_goid, now_ns, &mut entries);
+        }
+        let finished = std::mem::take(&mut self.finished);
+        // A tree waits while the call that started its goroutine may still come.
+        let mut waits = vec![false; finished.len()];
+        let many = self.kept > KEPT;
+        let parents = Parents::of(&finished);
+        for (index, tree) in finished.iter().enumerate() {
+            let Some(root) = tree.root() else { continue };
+            let late = many || root.end_unix_ns().saturating_add(LINK_PATIENCE_NS) < now_ns;
+            waits[index] = !late
+                && root.parent_goid.is_some_and(|parent| {
+                    open.is_none()
+                        || by_goid.get(&parent).is_some_and(|open| {
+                            open.iter().any(|call| {
+                                call.start_unix_ns <= root.start_unix_ns
+                                    && self.is_root(call.function) != Some(false)
+                            })
+                        })
+                });
+        }
+        // What is linked to a tree that waits, waits with it.
+        let above: Vec<Option<usize>> = (0..finished.len())
+            .map(|index| parents.of_tree(&finished, index))
+            .collect();
+        let mut top = above.clone();
+        for _ in 0..LINK_LEVELS {
+            for index in 0..top.len() {
+                if let Some(next) = top[index].and_then(|up| top[up]) {
+                    top[index] = Some(next);
+                }
+            }
+        }
+        let mut below: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut roots = Vec::new();
+        let mut stay = vec![false; finished.len()];
+        for index in 0..finished.len() {
+            stay[index] = top[index].map_or(waits[index], |up| waits[up]);
+            match above[index] {
+                Some(up) if !stay[index] => below.entry(up).or_default().push(index),
+                None if !stay[index] => roots.push(index),
+                _ => {}
+            }
+        }
+        for root in roots {
+            self.show(&finished, &below, root, 0, None, LINK_LEVELS, &mut entries);
+        }
+        let mut shown = 0;
+        for (index, tree) in finished.into_iter().enumerate() {
+            if stay[index] {
+                self.finished.push(tree);
+            } else {
+                shown += tree.calls.len();
+            }
+        }
+        self.kept -= shown;
+        entries
+    }
+
+    /// Shows what has waited too long for the call around it.
+    fn give_up(
+        &mut self,
+        open: &HashMap<u64, Vec<&OpenCall>>,
+        now_ns: u64,
+        entries: &mut Vec<Entry>,
+    ) {
+        let many = self.kept > KEPT;
+        let late: Vec<u64> = self
+            .pending
+            .iter()
+            .filter(|(goid, calls)| {
+                let oldest = calls.iter().map(CallEvent::end_unix_ns).min().unwrap_or(0);
+                let patience = match self.cut.roots {
+                    Some(_) => LINK_PATIENCE_NS,
+                    None => PATIENCE_NS,
+                };
+                let around = open.get(goid).map_or(&[][..], Vec::as_slice);
+                let comes = around
+                    .iter()
+                    .any(|call| self.is_root(call.function) != Some(false));
+                many || !comes || oldest.saturating_add(patience) < now_ns
+            })
+            .map(|(&goid, _)| goid)
+            .collect();
+        for goid in late {
+            let Some(calls) = self.pending.remove(&goid) else {
+                continue;
+            };
+            if self.cut.roots.is_some() {
+                self.finish_rest(calls);
+                continue;
+            }
+            self.kept -= calls.len();
+            let around = open.get(&goid).map_or(&[][..], Vec::as_slice);
+            let calls = tree(calls).calls;
+            let first = calls.first().map_or(0, |call| call.depth) as usize;
+            for (level, call) in (0..).zip(around.iter().take(first)) {
+                if self.within(level) {
+                    entries.push(Entry::Open {
+                        call: (*call).clone(),
+                        level,
+                    });
+                }
+            }
+            for call in calls {
+                let level = call.depth;
+                if self.within(level) {
+                    let root_ns = call.duration_ns;
+                    entries.push(Entry::Call {
+                        call,
+                        level,
+                        root_ns,
+                        linked: false,
+                    });
+                }
+            }
+        }
+    }
+
+    fn within(&self, level: u32) -> bool {
+        self.cut.levels.is_none_or(|levels| level < levels)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a step of a walk, with all that it walks through"
+    )]
+    fn show(
+        &self,
+        trees: &[Tree],
+        below: &BTreeMap<usize, Vec<usize>>,
+        index: usize,
+        base: u32,
+        root_ns: Option<u64>,
+        levels: u32,
+        entries: &mut Vec<Entry>,
+    ) {
+        let Some(tree) = trees.get(index) else { return };
+        let Some(root) = tree.root() else { return };
+        let root_ns_here = root_ns.unwrap_or(root.duration_ns);
+        let mut links: Vec<usize> = below.get(&index).cloned().unwrap_or_default();
+        links.sort_by_key(|&link| trees[link].root().map_or(0, |root| root.start_unix_ns));
+        let mut links = links.into_iter().peekable();
+        let start = |link: usize| trees[link].root().map_or(0, |root| root.start_unix_ns);
+        let mut open: Vec<(u64, u32)> = Vec::new();
+        let link = |at: u64, open: &mut Vec<(u64, u32)>, entries: &mut Vec<Entry>, link: usize| {
+            while open.last().is_some_and(|&(end, _)| end < at) && open.len() > 1 {
+                open.pop();
+            }
+            let level = open.last().map_or(base, |&(_, level)| level + 1);
+            if levels > 0 {
+                self.show(
+                    trees,
+                    below,
+                    link,
+                    level,
+                    Some(root_ns_here),
+                    levels - 1,
+                    entries,
+                );
+            }
+        };
+        for call in &tree.calls {
+            while let Some(next) = links.next_if(|&next| start(next) < call.start_unix_ns) {
+                link(start(next), &mut open, entries, next);
+            }
+            let level = base + call.depth.saturating_sub(root.depth);
+            while open.last().is_some_and(|&(_, above)| above >= level) {
+                open.pop();
+            }
+            open.push((call.end_unix_ns(), level));
+            if self.within(level) {
+                entries.push(Entry::Call {
+                    call: call.clone(),
+                    level,
+                    root_ns: root_ns_here,
+                    linked: root_ns.is_some() && call == root,
+                });
+            }
+        }
+        for next in links {
+            link(start(next), &mut open, entries, next);
+        }
+    }
+}
+
+/// Where each goroutine's trees are.
+struct Parents(HashMap<u64, Vec<usize>>);
+
+impl Parents {
+    fn of(trees: &[Tree]) -> Self {
+        let mut by_goid: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (index, tree) in trees.iter().enumerate() {
+            if let Some(root) = tree.root() {
+                by_goid.entry(root.goid).or_default().push(index);
+            }
+        }
+        Self(by_goid)
+    }
+
+    /// The tree of the goroutine that started this one's, in which this one began.
+    fn of_tree(&self, trees: &[Tree], index: usize) -> Option<usize> {
+        let root = trees.get(index)?.root()?;
+        let candidates = self.0.get(&root.parent_goid?)?;
+        candidates.iter().copied().find(|&up| {
+            up != index
+                && trees[up]
+                    .root()
+                    .is_some_and(|parent| parent.goid != root.goid && begins_in(parent, root))
+        })
+    }
+}
+
+fn begins_in(outer: &CallEvent, inner: &CallEvent) -> bool {
+    (outer.start_unix_ns..=outer.end_unix_ns()).contains(&inner.start_unix_ns)
+}
+
+/// Calls of one goroutine in the order in which they began.
+fn tree(mut calls: Vec<CallEvent>) -> Tree {
+    calls.sort_by_key(|call| (call.start_unix_ns, call.depth));
+    Tree { calls }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Outcome;
+
+    fn call(function: u32, goid: u64, depth: u32, start: u64, end: u64) -> CallEvent {
+        CallEvent {
+            function,
+            goid,
+            parent_goid: None,
+            start_unix_ns: start,
+            duration_ns: end - start,
+            self_ns: 0,
+            corrected_ns: 0,
+            outcome: Outcome::Returned,
+            parent: None,
+            depth,
+        }
+    }
+
+    fn started_by(parent: u64, call: CallEvent) -> CallEvent {
+        CallEvent {
+            parent_goid: Some(parent),
+            ..call
+        }
+    }
+
+    /// Function and level of each entry; open calls as 1000 + function.
+    fn lines(entries: &[Entry]) -> Vec<(u32, u32)> {
+        entries
+            .iter()
+            .map(|entry| match entry {
+                Entry::Call { call, level, .. } => (call.function, *level),
+                Entry::Open { call, level } => (1000 + call.function, *level),
+            })
+            .collect()
+    }
+
+    fn open(function: u32, goid: u64, depth: u32, start_unix_ns: u64) -> OpenCall {
+        OpenCall {
+            function,
+            goid,
+            depth,
+            start_unix_ns,
+        }
+    }
+
+    #[test]
+    fn calls_stand_under_the_one_they_were_made_in() {
+        let mut forest = Forest::default();
+        forest.add(call(2, 7, 2, 20, 30));
+        forest.add(call(9, 8, 0, 25, 35));
+        forest.add(call(1, 7, 1, 15, 40));
+        forest.add(call(2, 7, 1, 50, 60));
+        assert_eq!(
+            lines(&forest.ready(Some(&[open(0, 7, 0, 10)]), 70)),
+            [(9, 0)]
+        );
+        forest.add(call(0, 7, 0, 10, 70));
+        assert_eq!(
+            lines(&forest.ready(Some(&[]), 70)),
+            [(0, 0), (1, 1), (2, 2), (2, 1)]
+        );
+        assert_eq!(forest.kept, 0);
+    }
+
+    #[test]
+    fn a_root_that_never_returns_keeps_nothing_for_ever() {
+        let mut forest = Forest::default();
+        let root = open(0, 7, 0, 10);
+        forest.add(call(1, 7, 1, 20, 30));
+        assert_eq!(
+            lines(&forest.ready(Some(std::slice::from_ref(&root)), 40)),
+            []
+        );
+        let later = 40 + PATIENCE_NS;
+        let shown = forest.ready(Some(&[root]), later);
+        assert_eq!(lines(&shown), [(1000, 0), (1, 1)]);
+        for at in 0..=(KEPT as u64) {
+            forest.add(call(1, 7, 1, later + at, later + at));
+        }
+        let shown = forest.ready(Some(&[open(0, 7, 0, 10)]), later);
+        assert_eq!(shown.len(), KEPT + 2);
+        assert_eq!(forest.kept, 0);
+    }
+
+    #[test]
+    fn a_goroutine_stands_under_the_call_that_started_it() {
+        let mut forest = Forest::default();
+        forest.add(started_by(7, call(5, 8, 0, 22, 28)));
+        assert_eq!(lines(&forest.ready(Some(&[open(0, 7, 0, 10)]), 30)), []);
+        forest.add(call(1, 7, 1, 20, 30));
+        forest.add(call(2, 7, 1, 40, 50));
+        forest.add(started_by(7, call(6, 9, 0, 33, 90)));
+        forest.add(call(0, 7, 0, 10, 60));
+        assert_eq!(
+            lines(&forest.ready(Some(&[]), 100)),
+            [(0, 0), (1, 1), (5, 2), (6, 1), (2, 1)]
+        );
+        // Nobody waits for it any more.
+        forest.add(started_by(7, call(5, 8, 0, 70, 80)));
+        assert_eq!(
+            lines(&forest.ready(Some(&[open(3, 7, 0, 75)]), 100)),
+            [(5, 0)]
+        );
+    }
+
+    #[test]
+    fn only_the_roots_and_levels_that_were_asked_for() {
+        let mut forest = Forest::new(Cut {
+            roots: Some(vec![false, true, false]),
+            levels: Some(2),
+        });
+        for finished in [
+            call(2, 7, 3, 22, 23),
+            call(2, 7, 2, 21, 24),
+            call(1, 7, 1, 20, 25),
+            call(2, 7, 1, 26, 27),
+            call(0, 7, 0, 10, 30),
+            call(2, 8, 0, 10, 30),
+        ] {
+            forest.add(finished);
+        }
+        assert_eq!(lines(&forest.ready(Some(&[]), 40)), [(1, 0), (2, 1)]);
+        assert_eq!(forest.kept, 0);
+    }
+}

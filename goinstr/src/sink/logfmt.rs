@@ -1,0 +1,116 @@
+//! logfmt: single calls as `key=value` pairs, one call a line, for what reads logs.
+//!
+//! Format: <https://brandur.org/logfmt>; a value with a blank, a quote or `=` in it is quoted.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use super::forest::Entry;
+use super::human::visible;
+use super::trace::Format;
+use super::tree::timestamp;
+use crate::aggregate::{Ledger, Outcome, Report, SessionInfo};
+use crate::plan::ProbePlan;
+
+/// Writes calls as logfmt to `W`.
+#[derive(Debug)]
+pub struct Logfmt<W: Write> {
+    out: io::BufWriter<W>,
+    names: Vec<String>,
+}
+
+impl<W: Write> Logfmt<W> {
+    /// Lines on `out`, which need not buffer.
+    pub fn new(out: W) -> Self {
+        Self {
+            out: io::BufWriter::with_capacity(64 * 1024, out),
+            names: Vec::new(),
+        }
+    }
+}
+
+fn name(names: &[String], function: u32) -> Cow<'_, str> {
+    let name = names.get(function as usize);
+    quoted(name.map_or("?", String::as_str))
+}
+
+/// The value as it may stand behind the `=`.
+fn quoted(value: &str) -> Cow<'_, str> {
+    let value = visible(value);
+    if !value.is_empty() && !value.contains([' ', '"', '=']) {
+        return value;
+    }
+    Cow::Owned(format!(
+        "\"{}\"",
+        value.replace('\\', "\\\\").replace('"', "\\\"")
+    ))
+}
+
+impl<W: Write> Format for Logfmt<W> {
+    fn begin(&mut self, _info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        let names = plan.functions.iter();
+        self.names = names.map(|function| function.name.clone()).collect();
+        self.out.flush()
+    }
+
+    fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        // What has not returned comes when it has.
+        let Entry::Call { call, .. } = entry else {
+            return Ok(());
+        };
+        write!(
+            self.out,
+            "time={} function={} goid={} duration_ns={} self_ns={} outcome={} depth={}",
+            timestamp(call.start_unix_ns),
+            name(&self.names, call.function),
+            call.goid,
+            call.duration_ns,
+            call.self_ns,
+            match call.outcome {
+                Outcome::Returned => "returned",
+                Outcome::Unwound => "unwound",
+            },
+            call.depth,
+        )?;
+        if let Some(parent) = call.parent {
+            write!(self.out, " parent={}", name(&self.names, parent))?;
+        }
+        if let Some(goid) = call.parent_goid {
+            write!(self.out, " parent_goid={goid}")?;
+        }
+        writeln!(self.out)
+    }
+
+    fn missing(&mut self, calls: u64) -> io::Result<()> {
+        writeln!(self.out, "missing_calls={calls} reason=ring_full")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn end(&mut self, _report: &Report, _ledger: &Ledger) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_where_they_would_be_read_as_several() {
+        for (value, text) in [
+            ("main.(*Cache[...]).Get", "main.(*Cache[...]).Get"),
+            (
+                "main.f[go.shape.struct { a int }]",
+                "\"main.f[go.shape.struct { a int }]\"",
+            ),
+            ("a=\"b\\\"", "\"a=\\\"b\\\\\\\"\""),
+            ("", "\"\""),
+            ("a\nb", "a\\u{a}b"),
+        ] {
+            assert_eq!(quoted(value), text);
+        }
+    }
+}
