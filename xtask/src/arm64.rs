@@ -23,25 +23,8 @@ pub fn run() -> Result<()> {
         return command::run(workspace::cargo().args(["test", "--locked", "--workspace", "--lib"]));
     }
     set_up()?;
-    let target_dir = workspace::target_dir().join("arm64");
-    let cross = |arguments: &[&str], of_tests: &[&str]| {
-        let mut cargo = workspace::cargo();
-        cargo
-            .args(arguments)
-            .args(["--locked", "--target", TARGET, "--target-dir"])
-            .arg(&target_dir)
-            .args(["--package", "goinstr", "--package", "goinstr-common"])
-            .args(of_tests)
-            .env("RUSTC", RUSTC)
-            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
-            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", EMULATOR)
-            // Static, so that the emulator needs no arm64 libraries.
-            .env(
-                "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-                "-Ctarget-feature=+crt-static",
-            );
-        command::run(&mut cargo)
-    };
+    let cross =
+        |arguments: &[&str], of_tests: &[&str]| command::run(cargo(arguments).args(of_tests));
     cross(&["build", "--bins"], &[])?;
     eprintln!(
         "Not run under emulation: {}: the kernel shows the emulator where they look for the program",
@@ -52,6 +35,25 @@ pub fn run() -> Result<()> {
     cross(&["test", "--lib"], &skipped)
 }
 
+/// A cargo that builds goinstr for arm64; everything it needs is there after [`set_up`].
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = workspace::cargo();
+    cargo
+        .args(arguments)
+        .args(["--locked", "--target", TARGET, "--target-dir"])
+        .arg(workspace::target_dir().join("arm64"))
+        .args(["--package", "goinstr", "--package", "goinstr-common"])
+        .env("RUSTC", RUSTC)
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", EMULATOR)
+        // Static, so that the emulator needs no arm64 libraries.
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+            "-Ctarget-feature=+crt-static",
+        );
+    cargo
+}
+
 /// Tests of what the kernel says of a process of their own.
 const OF_PROCESSES: [&str; 4] = [
     "target::process::tests::a_child_is_opened_and_seen_to_exit",
@@ -60,7 +62,8 @@ const OF_PROCESSES: [&str; 4] = [
     "target::search::tests::one_is_found_by_its_long_name_and_two_are_an_error_that_lists_both",
 ];
 
-fn set_up() -> Result<()> {
+/// Installs what cross-building needs.
+pub fn set_up() -> Result<()> {
     let apt = Apt::here().with_context(|| {
         format!("{TARGET} is built with Debian's cross toolchain, and this is no Debian")
     })?;

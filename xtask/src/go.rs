@@ -41,11 +41,24 @@ impl Go {
 
     /// A build of the package in `source` into the file `into`.
     pub fn build(&self, source: &Path, into: &Path) -> Result<()> {
+        self.build_with(source, into, &[], &[])
+    }
+
+    /// The same, with more flags and variables.
+    pub fn build_with(
+        &self,
+        source: &Path,
+        into: &Path,
+        flags: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<()> {
         let mut go = Command::new(&self.0);
         go.current_dir(source)
             .args(["build", "-o"])
             .arg(into)
+            .args(flags)
             .arg(".")
+            .envs(env.iter().copied())
             .env("GOTOOLCHAIN", "local")
             // The source may belong to another user than the one who builds.
             .env("GOFLAGS", "-buildvcs=false");
@@ -60,14 +73,20 @@ impl Go {
             .context("a directory of PATH has a colon in its name")
     }
 
-    fn version(&self) -> Option<(u32, u32)> {
+    /// As `1.26.6`.
+    pub fn release(&self) -> Option<String> {
         // `go1.26.6`, on stdout of `go env GOVERSION`.
         let version = command::output(
             Command::new(&self.0)
                 .args(["env", "GOVERSION"])
                 .env("GOTOOLCHAIN", "local"),
         )?;
-        let mut numbers = version.strip_prefix("go")?.split('.');
+        version.strip_prefix("go").map(str::to_owned)
+    }
+
+    fn version(&self) -> Option<(u32, u32)> {
+        let release = self.release()?;
+        let mut numbers = release.split('.');
         let major = numbers.next()?.parse().ok()?;
         let minor = numbers.next()?;
         // `26rc1`

@@ -16,6 +16,7 @@ mod runner;
 mod setup;
 mod test;
 mod toolchains;
+mod vm;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -47,6 +48,8 @@ enum Task {
     Toolchains,
     /// Build for arm64 and run the tests that need no kernel under emulation
     CheckArm64,
+    /// Run a smaller form of the live tests on other kernels, in virtual machines
+    VmTest(vm::Arguments),
     /// Check format and lints of the kernel program
     LintKernel,
     /// Run a test binary, as root where it has to be (cargo calls this)
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Toolchains => toolchains::run(),
         Task::CheckArm64 => arm64::run(),
+        Task::VmTest(arguments) => vm::run(&arguments),
         Task::LintKernel => lint_kernel::run(),
         Task::Run { command } => return runner::run(&command),
     };

@@ -1,6 +1,7 @@
 //! The real `goinstr attach` at work on a process.
 
 use std::{
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -8,10 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{counted::Counted, lines::Lines, report::Report};
-
-/// How long goinstr may take to attach, or to end.
-const PATIENCE: Duration = Duration::from_secs(120);
+use super::{counted::Counted, lines::Lines, process::patience, report::Report};
 
 /// A `goinstr attach` whose probes are in place.
 pub struct Measurement {
@@ -20,18 +18,37 @@ pub struct Measurement {
     errors: Lines,
 }
 
+/// The goinstr that is tested: the one that was built with the tests, unless another place is named.
+pub fn goinstr() -> PathBuf {
+    std::env::var_os("GOINSTR_LIVE_BINARY").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_goinstr")),
+        PathBuf::from,
+    )
+}
+
+/// Options that every measurement has where they are set: in a virtual machine.
+fn more_options() -> Vec<String> {
+    std::env::var("GOINSTR_LIVE_OPTIONS").map_or_else(
+        |_| Vec::new(),
+        |options| options.split_whitespace().map(str::to_owned).collect(),
+    )
+}
+
 impl Measurement {
     /// Attaches to a process, never shedding a function, and waits for the session line.
     pub fn start(pid: u32, args: &[&str]) -> Result<Self> {
-        let goinstr = Command::new(env!("CARGO_BIN_EXE_goinstr"));
+        let goinstr = Command::new(goinstr());
         let mut all = vec!["--no-guard"];
         all.extend(args);
+        let more = more_options();
+        let more = more.iter().map(String::as_str);
+        all.extend(more.filter(|more| !args.contains(more)));
         Self::start_by(goinstr, pid, &all)
     }
 
     /// Another command than `goinstr attach` that measures.
     pub fn start_command(command: &str, pid: u32, args: &[&str]) -> Result<Self> {
-        let goinstr = Command::new(env!("CARGO_BIN_EXE_goinstr"));
+        let goinstr = Command::new(goinstr());
         Self::start_as(goinstr, command, pid, args)
     }
 
@@ -62,12 +79,12 @@ impl Measurement {
         };
         let session = measurement
             .lines
-            .wait_for("the session line", PATIENCE, |line| {
+            .wait_for("the session line", patience(), |line| {
                 line.starts_with('{') && line.contains(r#""type":"session""#)
             });
         if let Err(error) = session {
             let _ = measurement.child.kill();
-            let _ = measurement.errors.wait_for_end(PATIENCE);
+            let _ = measurement.errors.wait_for_end(patience());
             bail!("{error:#}; stderr: {}", measurement.errors.tail());
         }
         Ok(measurement)
@@ -102,9 +119,9 @@ impl Measurement {
     }
 
     fn end<R>(mut self, parse: impl FnOnce(&[String]) -> Result<R>) -> Result<R> {
-        self.lines.wait_for_end(PATIENCE)?;
+        self.lines.wait_for_end(patience())?;
         let status = self.wait()?;
-        self.errors.wait_for_end(PATIENCE)?;
+        self.errors.wait_for_end(patience())?;
         if status.code() != Some(0) {
             bail!("goinstr ended with {status}: {}", self.errors.tail());
         }
@@ -118,13 +135,13 @@ impl Measurement {
     }
 
     fn wait(&mut self) -> Result<std::process::ExitStatus> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                bail!("waited {PATIENCE:?} in vain for goinstr to exit");
+                bail!("waited {:?} in vain for goinstr to exit", patience());
             }
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -13,8 +13,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{lines::Lines, truth::Truth};
 
-/// How long a target may take for any one step, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a target or goinstr may take for any one step, on a busy machine: two minutes, or the
+/// seconds in `GOINSTR_LIVE_PATIENCE` where everything is slow.
+pub fn patience() -> Duration {
+    let seconds = std::env::var("GOINSTR_LIVE_PATIENCE")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(120))
+}
 
 /// A target that keeps to `testdata/targets/handshake`.
 pub struct Target {
@@ -56,7 +62,7 @@ impl Target {
         };
         target
             .lines
-            .wait_for("`ready`", PATIENCE, |line| line.starts_with("ready "))?;
+            .wait_for("`ready`", patience(), |line| line.starts_with("ready "))?;
         Ok(target)
     }
 
@@ -69,7 +75,7 @@ impl Target {
     /// Waits for a line that contains `part`.
     pub fn wait_for(&mut self, part: &str) -> Result<String> {
         self.lines
-            .wait_for(part, PATIENCE, |line| line.contains(part))
+            .wait_for(part, patience(), |line| line.contains(part))
     }
 
     /// Waits until the target is done and returns what it told.
@@ -85,7 +91,7 @@ impl Target {
         drop(self.child.stdin.take());
         let status = self.exit()?;
         if !status.success() {
-            self.errors.wait_for_end(PATIENCE)?;
+            self.errors.wait_for_end(patience())?;
             bail!("the target ended with {status}: {}", self.errors.tail());
         }
         Ok(())
@@ -93,13 +99,13 @@ impl Target {
 
     /// Waits for the target's end.
     pub fn exit(&mut self) -> Result<ExitStatus> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                bail!("waited {PATIENCE:?} in vain for the target to exit");
+                bail!("waited {:?} in vain for the target to exit", patience());
             }
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -1,0 +1,80 @@
+//! What is run in a guest: a smaller form of the live tests, with the names that they have there.
+
+use super::{guest::MARK, machine::Kernel};
+
+/// The live tests that a guest runs. Left out are those that need a Go toolchain or a C compiler
+/// there, compare times, or take minutes under emulation.
+pub const TESTS: [&str; 15] = [
+    "stack::growth_in_the_middle_of_calls_counts_once",
+    "panic::recovered_at_every_depth",
+    "panic::goexit_ends_all_frames_and_g_is_used_again",
+    "goroutine::signals_and_preemption",
+    "goroutine::threads_and_migration_gomaxprocs_2",
+    "foreign::tail_calling_wrappers",
+    "open::before_attaching_are_orphan_returns",
+    "lifetime::target_becomes_another_program",
+    "lifetime::children_of_the_target_are_not_counted",
+    "lifetime::another_process_of_the_same_file",
+    "lifetime::goinstr_is_killed_and_the_target_goes_on",
+    "modes::a_full_ring_loses_calls_by_name",
+    "modes::each_single_call_has_its_outcome",
+    "modes::grow_armed_by_perf_events",
+    "nesting::exclusive_times_add_up",
+];
+
+/// The Go programs that these measure: `testdata/targets/NAME`.
+pub const TARGETS: [&str; 9] = [
+    "goexit",
+    "grow",
+    "ifacewrap",
+    "nesting",
+    "openbefore",
+    "panics",
+    "signals",
+    "steady",
+    "threads",
+];
+
+/// Those of them that are needed unoptimised too.
+pub const UNOPTIMISED: [&str; 1] = ["panics"];
+
+/// Shell: what a guest with this kernel has to do.
+pub fn script(kernel: Kernel, tests: &[String]) -> String {
+    match kernel.too_old() {
+        true => refusal(),
+        false => run(tests),
+    }
+}
+
+/// One measurement that is looked at from outside, then every test, one after the other.
+fn run(tests: &[String]) -> String {
+    let mut script = String::from(
+        r#"
+(echo go; sleep 3000) | /targets/steady-* >/tmp/steady &
+sleep 1
+goinstr attach --pid $! --no-guard --output json --duration 1s 'main.*' >/tmp/out
+grep -E '"type":"(session|ledger)"' /tmp/out
+kill $!
+"#,
+    );
+    // The kernel's verifier takes its time under emulation; the first measurement above calibrated.
+    script.push_str("export GOINSTR_LIVE_OPTIONS=--raw GOINSTR_LIVE_PATIENCE=600\n");
+    for test in tests {
+        script.push_str(&format!("live --test-threads 1 {test}\n"));
+    }
+    script
+}
+
+/// Attaching where the kernel is too old for it.
+fn refusal() -> String {
+    format!(
+        r#"
+(echo go; sleep 3000) | /targets/steady-* >/tmp/steady &
+sleep 1
+goinstr attach --pid $! --no-guard --duration 1s 'main.*' >/tmp/out 2>/tmp/error
+echo "{MARK} refused with $? in $(wc -l </tmp/error) lines"
+sed 's/^/{MARK} said /' /tmp/error
+kill $!
+"#
+    )
+}
