@@ -176,6 +176,7 @@ fn first_byte(exe: &Path, name: &str) -> Result<Site> {
         .file_offset(function.entry)
         .context("not in the file")?;
     Ok(Site {
+        file: 0,
         address: function.entry,
         offset,
     })

@@ -19,14 +19,14 @@ mod sites;
 mod sizes;
 mod text;
 
-use std::path::Path;
+use std::{iter, path::Path};
 
 pub use costs::{Costs, EntryCosts};
 pub use error::AttachError;
 pub use kernel::Kernel;
 pub use settings::{Aggregation, Scope, Settings, Watch};
 
-use crate::plan::ProbePlan;
+use crate::plan::{ProbePlan, Site};
 
 /// How the sites are armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +66,17 @@ enum Links {
 }
 
 impl Attached {
-    /// Loads the program and arms every site of the plan in the file at `exe`.
+    /// Loads the program and arms every site of the plan, in the file at `exe` and in the plan's
+    /// libraries.
     ///
     /// Nothing is recorded until [`Kernel::set_phase`] says so.
     pub fn arm(plan: &ProbePlan, exe: &Path, settings: &Settings) -> Result<Self, AttachError> {
-        let text = text::Text::open(exe)?;
-        let sites = sites::Sites::of(plan, settings.watch, |site| text.single_steps(site));
+        let libraries = plan.libraries.iter().map(|library| &*library.open_path);
+        let files: Vec<&Path> = iter::once(exe).chain(libraries).collect();
+        let texts = files.iter().map(|file| text::Text::open(file));
+        let texts = texts.collect::<Result<Vec<_>, _>>()?;
+        let stepped = |site: Site| texts.get(site.file).is_some_and(|t| t.single_steps(site));
+        let sites = sites::Sites::of(plan, settings.watch, stepped);
         let mut kernel = Kernel::load(plan, sites.stepped.clone(), settings)?;
         let method = match settings.method {
             Some(method) => method,
@@ -79,8 +84,12 @@ impl Attached {
             None => Method::PerfEvent,
         };
         let links = match method {
-            Method::UprobeMulti => Links::Multi(multi::arm(&kernel, &sites, exe, settings.scope)?),
-            Method::PerfEvent => Links::Perf(perf::arm(&mut kernel, &sites, exe, settings.scope)?),
+            Method::UprobeMulti => {
+                Links::Multi(multi::arm(&kernel, &sites, &files, settings.scope)?)
+            }
+            Method::PerfEvent => {
+                Links::Perf(perf::arm(&mut kernel, &sites, &files, settings.scope)?)
+            }
         };
         Ok(Self {
             kernel,

@@ -63,20 +63,21 @@ pub(super) fn supported(kernel: &Kernel) -> Result<bool, AttachError> {
 pub(super) fn arm(
     kernel: &Kernel,
     sites: &Sites,
-    exe: &Path,
+    files: &[&Path],
     scope: Scope,
 ) -> Result<Links, AttachError> {
     let programs = Programs::of(kernel)?;
-    let path = CString::new(exe.as_os_str().as_bytes()).map_err(|error| AttachError::Gone {
-        exe: exe.to_owned(),
-        source: error.into(),
-    })?;
     let pid = match scope {
         Scope::Process { pid, .. } => i32::try_from(pid).unwrap_or(i32::MAX),
         Scope::Everyone => 0,
     };
     let mut links = Links(Vec::new());
     for group in &sites.groups {
+        let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
+        let path = CString::new(exe.as_os_str().as_bytes()).map_err(|error| AttachError::Gone {
+            exe: exe.to_owned(),
+            source: error.into(),
+        })?;
         let program = programs.load(group.program)?;
         let link =
             link(&program, &path, &group.offsets, &group.cookies, pid).map_err(|source| {

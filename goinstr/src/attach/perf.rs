@@ -32,7 +32,7 @@ impl Drop for Links {
 pub(super) fn arm(
     kernel: &mut Kernel,
     sites: &Sites,
-    exe: &Path,
+    files: &[&Path],
     scope: Scope,
 ) -> Result<Links, AttachError> {
     make_room(sites.len())?;
@@ -44,6 +44,7 @@ pub(super) fn arm(
     };
     let mut links = Links(Vec::with_capacity(sites.len()));
     for group in &sites.groups {
+        let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
         let program = program(kernel, group.program)?;
         program
             .load()

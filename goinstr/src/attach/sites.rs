@@ -10,16 +10,39 @@ use crate::plan::{ProbePlan, Site};
 pub(super) struct Group {
     /// Name of the kernel program.
     pub program: &'static str,
+    /// Which of the plan's files.
+    pub file: usize,
     /// File offsets.
     pub offsets: Vec<u64>,
     /// Cookies, one an offset.
     pub cookies: Vec<u64>,
 }
 
-impl Group {
+/// Sites of one kernel program in whatever file, each with its cookie.
+struct Collected {
+    program: &'static str,
+    sites: Vec<(Site, u64)>,
+}
+
+impl Collected {
     fn push(&mut self, site: Site, cookie: u64) {
-        self.offsets.push(site.offset.0);
-        self.cookies.push(cookie);
+        self.sites.push((site, cookie));
+    }
+
+    /// Those of each file, as far as there are any.
+    fn by_file(self, files: usize) -> impl Iterator<Item = Group> {
+        (0..files)
+            .map(move |file| {
+                let own = self.sites.iter().filter(|(site, _)| site.file == file);
+                let (offsets, cookies) = own.map(|(site, cookie)| (site.offset.0, *cookie)).unzip();
+                Group {
+                    program: self.program,
+                    file,
+                    offsets,
+                    cookies,
+                }
+            })
+            .filter(|group| !group.offsets.is_empty())
     }
 }
 
@@ -35,9 +58,9 @@ impl Sites {
     /// The sites of a plan: returns and unwinding before entries, so that no call is ever seen to
     /// begin whose end would be missed. `stepped` tells whether a site's instruction is single-stepped.
     pub fn of(plan: &ProbePlan, watch: Watch, stepped: impl Fn(Site) -> bool) -> Self {
-        let group = |program| Group {
+        let group = |program| Collected {
             program,
-            ..Group::default()
+            sites: Vec::new(),
         };
         let (mut exits, mut entries) = (group("exit"), group("entry"));
         let mut counts = group("count");
@@ -62,14 +85,17 @@ impl Sites {
         }
         let (mut recovery, mut goexit) = (group("recovery"), group("goexit"));
         let mut goexit_entry = group("goexit_entry");
-        if !entries.offsets.is_empty() {
-            for (group, site) in [
-                (&mut recovery, plan.unwind.recovery),
-                (&mut goexit_entry, plan.unwind.goexit_entry),
-                (&mut goexit, plan.unwind.goexit),
-            ] {
-                if let Some(site) = site {
-                    group.push(site, 0);
+        if !entries.sites.is_empty() {
+            let libraries = plan.libraries.iter().map(|library| &library.unwind);
+            for unwind in std::iter::once(&plan.unwind).chain(libraries) {
+                for (group, site) in [
+                    (&mut recovery, unwind.recovery),
+                    (&mut goexit_entry, unwind.goexit_entry),
+                    (&mut goexit, unwind.goexit),
+                ] {
+                    if let Some(site) = site {
+                        group.push(site, 0);
+                    }
                 }
             }
         }
@@ -77,7 +103,7 @@ impl Sites {
         Self {
             groups: groups
                 .into_iter()
-                .filter(|group| !group.offsets.is_empty())
+                .flat_map(|group| group.by_file(plan.libraries.len() + 1))
                 .collect(),
             stepped: all_stepped,
         }
@@ -93,10 +119,11 @@ impl Sites {
 mod tests {
     use super::*;
     use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
-    use crate::plan::{PlannedFunction, UnwindSites};
+    use crate::plan::{Library, PlannedFunction, UnwindSites};
 
     fn site(offset: u64) -> Site {
         Site {
+            file: 0,
             address: Vaddr(0x400000 + offset),
             offset: FileOffset(offset),
         }
@@ -140,6 +167,7 @@ mod tests {
                 m_curg: 184,
                 recovery: RecoverySp::InG { offset: 0 },
             },
+            libraries: vec![],
         }
     }
 
@@ -180,5 +208,42 @@ mod tests {
         straight.functions.remove(1);
         let sites = Sites::of(&straight, watch, |_| false);
         assert_eq!((sites.groups.len(), sites.len()), (1, 2));
+    }
+
+    #[test]
+    fn sites_of_a_library_are_armed_in_its_own_file() {
+        let mut plan = plan();
+        plan.functions[0].entry.file = 1;
+        plan.functions[0].exits[0].file = 1;
+        plan.functions[0].exits[1].file = 1;
+        let recovery = Site {
+            file: 1,
+            ..site(70)
+        };
+        plan.libraries = vec![Library {
+            path: "/p.so".into(),
+            open_path: "/proc/self/fd/9".into(),
+            unwind: UnwindSites {
+                recovery: Some(recovery),
+                ..UnwindSites::default()
+            },
+        }];
+        let sites = Sites::of(&plan, Watch::Calls, |_| false);
+        let armed: Vec<_> = sites
+            .groups
+            .iter()
+            .map(|group| (group.program, group.file, group.offsets.as_slice()))
+            .collect();
+        assert_eq!(
+            armed,
+            [
+                ("exit", 0, [25].as_slice()),
+                ("exit", 1, &[15, 17]),
+                ("recovery", 0, &[90]),
+                ("recovery", 1, &[70]),
+                ("entry", 0, &[20, 30]),
+                ("entry", 1, &[10]),
+            ]
+        );
     }
 }

@@ -278,6 +278,11 @@ impl GoBinary {
         }
     }
 
+    /// Whether a dynamic loader loads libraries into it: only then it can have plugins.
+    pub fn loads_libraries(&self) -> bool {
+        self.elf.interpreted()
+    }
+
     /// Where an address lies in the file: what a uprobe is placed at.
     pub fn file_offset(&self, at: Vaddr) -> Option<FileOffset> {
         self.elf.file_offset(at)

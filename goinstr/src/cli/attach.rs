@@ -6,7 +6,7 @@ use super::args::Format;
 use super::config::Attach;
 use super::failure::Failure;
 use super::{subject, verified};
-use crate::plan::{self, ProbePlan};
+use crate::plan::ProbePlan;
 use crate::session::{self, SessionError};
 use crate::sink::{JsonSink, Sink, Size, TableOptions, TableSink};
 use crate::target::Target;
@@ -14,8 +14,7 @@ use crate::target::Target;
 /// Measures until the end that `attach` says, the user or the target brings about.
 pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     let mut target = Target::find(&attach.selection).map_err(Failure::failed)?;
-    let binary = subject::read(&mut target)?;
-    let plan = plan::plan(&binary, &attach.patterns)?;
+    let (binary, plan) = subject::planned(&mut target, &attach.patterns)?;
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
     // Before anything is armed: a path that can't be written must not cost the target a hit.

@@ -61,7 +61,7 @@ fn facts(opened: &Opened) -> BTreeMap<&'static str, String> {
         },
         Err(_) => "unknown: functions can be listed, not measured".to_owned(),
     };
-    BTreeMap::from([
+    let mut facts = BTreeMap::from([
         ("build_info", there(opened.binary.build_info().is_some())),
         ("dwarf", there(sources.dwarf)),
         ("symbol_table", there(sources.symbol_table)),
@@ -72,7 +72,13 @@ fn facts(opened: &Opened) -> BTreeMap<&'static str, String> {
             linking(sources.dynamic, sources.position_independent, sources.cgo),
         ),
         ("runtime_offsets", layout),
-    ])
+    ]);
+    if !opened.plugins.is_empty() {
+        let plugins = opened.plugins.iter().map(|module| module.path.display());
+        let plugins: Vec<String> = plugins.map(|path| path.to_string()).collect();
+        facts.insert("plugins", plugins.join(", "));
+    }
+    facts
 }
 
 fn pclntab(source: PclntabSource) -> String {

@@ -2,45 +2,88 @@
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
+use std::iter;
 
 use super::args::Format;
 use super::config::List;
 use super::failure::Failure;
 use super::pager::Pager;
+use super::subject::Opened;
 use crate::binary::{GoBinary, names};
-use crate::plan::{self, Surveyed};
+use crate::plan::{self, Pattern, PlanError, Surveyed};
 use crate::sink::line::{self, Line};
 use crate::sink::visible;
 
 /// Lists what `list` chooses, in address order.
 pub(super) fn run(list: &List) -> Result<(), Failure> {
     let opened = list.subject.open()?;
-    let mut functions = plan::survey(&opened.binary, &list.patterns)?;
+    let mut listing = survey(&opened, &list.patterns)?;
     if list.unmeasurable {
-        functions.retain(|function| function.verdict.is_err());
+        for part in &mut listing {
+            let functions = &mut part.functions;
+            functions.retain(|function| function.verdict.is_err());
+        }
     }
     let name = list.output.name();
     let written = match list.output.format {
-        Format::Json => list
-            .output
-            .open()
-            .map(|out| json(out, &opened.binary, &functions))?,
+        Format::Json => list.output.open().map(|out| json(out, &listing))?,
         Format::Table if list.output.is_terminal() => match Pager::start() {
-            Some(pager) => table(pager, &opened.binary, &functions),
-            None => table(io::stdout(), &opened.binary, &functions),
+            Some(pager) => table(pager, &listing),
+            None => table(io::stdout(), &listing),
         },
-        Format::Table => list
-            .output
-            .open()
-            .map(|out| table(out, &opened.binary, &functions))?,
+        Format::Table => list.output.open().map(|out| table(out, &listing))?,
     };
     written.map_err(|error| Failure::writing(name, &error))
 }
 
-fn json(out: impl Write, binary: &GoBinary, functions: &[Surveyed<'_>]) -> io::Result<()> {
+/// What is listed of one file.
+struct Part<'b> {
+    binary: &'b GoBinary,
+    /// `None`: it is the program itself.
+    library: Option<String>,
+    functions: Vec<Surveyed<'b>>,
+}
+
+/// The functions of the program, then those of the process' plugins.
+fn survey<'b>(opened: &'b Opened, patterns: &[Pattern]) -> Result<Vec<Part<'b>>, PlanError> {
+    let program = Part {
+        binary: &opened.binary,
+        library: None,
+        functions: Vec::new(),
+    };
+    if opened.plugins.is_empty() {
+        return Ok(vec![Part {
+            functions: plan::survey(&opened.binary, patterns)?,
+            ..program
+        }]);
+    }
+    let plugins = opened.plugins.iter().map(|module| Part {
+        binary: &module.binary,
+        library: Some(module.path.display().to_string()),
+        functions: Vec::new(),
+    });
+    let mut parts: Vec<Part<'b>> = iter::once(program).chain(plugins).collect();
+    let binaries = parts.iter().map(|part| part.binary);
+    let patterns = plan::applicable(binaries, patterns)?;
+    let mut nothing = None;
+    for (part, patterns) in parts.iter_mut().zip(patterns) {
+        let Some(patterns) = patterns else { continue };
+        match plan::survey(part.binary, &patterns) {
+            Ok(functions) => part.functions = functions,
+            Err(error @ (PlanError::NoDefault | PlanError::AllTakenAway)) => nothing = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match nothing {
+        Some(error) if parts.iter().all(|part| part.functions.is_empty()) => Err(error),
+        _ => Ok(parts),
+    }
+}
+
+fn json(out: impl Write, listing: &[Part<'_>]) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
-    for function in functions {
-        let location = function.location(binary);
+    for (part, function) in each(listing) {
+        let location = function.location(part.binary);
         let obstacle = function.verdict.as_ref().err();
         let printed = function.printed();
         let package = names::import_path(names::package(function.name));
@@ -48,6 +91,7 @@ fn json(out: impl Write, binary: &GoBinary, functions: &[Surveyed<'_>]) -> io::R
         let listed = line::Listed {
             function: &printed,
             symbol: (printed != function.name).then_some(function.name),
+            library: part.library.as_deref(),
             package: &package,
             file: location.as_ref().map(|at| at.file),
             line: location.as_ref().map(|at| at.line),
@@ -63,8 +107,14 @@ fn json(out: impl Write, binary: &GoBinary, functions: &[Surveyed<'_>]) -> io::R
     out.flush()
 }
 
+fn each<'l, 'b>(listing: &'l [Part<'b>]) -> impl Iterator<Item = (&'l Part<'b>, &'l Surveyed<'b>)> {
+    listing
+        .iter()
+        .flat_map(|part| part.functions.iter().map(move |function| (part, function)))
+}
+
 /// Size and verdict first, in columns; the names and places, of any length, after them.
-fn table(out: impl Write, binary: &GoBinary, functions: &[Surveyed<'_>]) -> io::Result<()> {
+fn table(out: impl Write, listing: &[Part<'_>]) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
     let verdict = |function: &Surveyed<'_>| {
         function
@@ -73,7 +123,7 @@ fn table(out: impl Write, binary: &GoBinary, functions: &[Surveyed<'_>]) -> io::
             .err()
             .map_or("yes", plan::Obstacle::reason)
     };
-    let reasons = functions.iter().map(|function| verdict(function).len());
+    let reasons = each(listing).map(|(_, function)| verdict(function).len());
     let wide = reasons.chain(["measurable".len()]).max().unwrap_or(0);
     writeln!(
         out,
@@ -81,7 +131,7 @@ fn table(out: impl Write, binary: &GoBinary, functions: &[Surveyed<'_>]) -> io::
         "size", "measurable"
     )?;
     let mut text = String::new();
-    for function in functions {
+    for (part, function) in each(listing) {
         text.clear();
         match function.size() {
             Some(size) => write!(text, "{size:>9}"),
@@ -96,8 +146,11 @@ fn table(out: impl Write, binary: &GoBinary, functions: &[Surveyed<'_>]) -> io::
             )
         })
         .map_err(io::Error::other)?;
-        if let Some(at) = function.location(binary) {
+        if let Some(at) = function.location(part.binary) {
             write!(text, "  ({}:{})", visible(at.file), at.line).map_err(io::Error::other)?;
+        }
+        if let Some(library) = &part.library {
+            write!(text, "  in {}", visible(library)).map_err(io::Error::other)?;
         }
         match &function.verdict {
             Ok(_) if function.inlined_into > 0 => {

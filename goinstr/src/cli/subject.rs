@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use super::config::Subject;
 use super::failure::Failure;
 use crate::binary::{BinaryError, GoBinary};
+use crate::plan::{self, Module, Pattern, ProbePlan};
 use crate::target::Target;
 
 /// An opened binary and what to call it.
 pub(super) struct Opened {
     pub binary: GoBinary,
+    /// Go code beside it in the same process.
+    pub plugins: Vec<Module>,
     /// Path as the process sees it, or as the user gave it.
     pub path: PathBuf,
     /// Keeps the file open that `binary` was read from.
@@ -24,6 +27,7 @@ impl Subject {
                 let binary = GoBinary::open(path).map_err(Failure::failed)?;
                 Ok(Opened {
                     binary,
+                    plugins: Vec::new(),
                     path: path.clone(),
                     _target: None,
                 })
@@ -31,8 +35,10 @@ impl Subject {
             Self::Selected(selection) => {
                 let mut target = Target::find(selection).map_err(Failure::failed)?;
                 let binary = read(&mut target)?;
+                let plugins = plugins(&mut target, &binary)?;
                 Ok(Opened {
                     binary,
+                    plugins,
                     path: target.image().path().to_owned(),
                     _target: Some(target),
                 })
@@ -69,6 +75,53 @@ pub(super) fn read(target: &mut Target) -> Result<GoBinary, Failure> {
         ))),
         (None, _) => Err(told(target, &error)),
     }
+}
+
+/// Reads the Go code of a target, its plugins' too, and plans what `patterns` choose of it.
+pub(super) fn planned(
+    target: &mut Target,
+    patterns: &[Pattern],
+) -> Result<(GoBinary, ProbePlan), Failure> {
+    let program = read(target)?;
+    let plugins = plugins(target, &program)?;
+    let plan = plan::plan_modules(&program, &plugins, patterns)?;
+    Ok((program, plan))
+}
+
+/// The Go code that the dynamic loader has put beside a process' own: its plugins, as they are now.
+///
+/// They share the program's runtime, so they are of its very Go version; a `c-shared` library in a
+/// Go process has a runtime of its own, and goroutines that are none of the program's.
+fn plugins(target: &mut Target, program: &GoBinary) -> Result<Vec<Module>, Failure> {
+    if target.process().is_none() || !program.loads_libraries() {
+        return Ok(Vec::new());
+    }
+    let mut modules = Vec::new();
+    for library in target.libraries().map_err(Failure::failed)? {
+        let Ok(binary) = GoBinary::open(&library.open_path()) else {
+            continue;
+        };
+        let path = library.path().to_owned();
+        let mode = binary
+            .build_info()
+            .and_then(|info| info.setting("-buildmode"));
+        if binary.go_version() != program.go_version() || mode == Some("c-shared") {
+            log::warn!(
+                "{} has a Go runtime of its own: it is left out",
+                path.display()
+            );
+            continue;
+        }
+        log::info!("{} is a Go plugin of the process", path.display());
+        let open_path = library.open_path();
+        target.measure_also(library);
+        modules.push(Module {
+            binary,
+            path,
+            open_path,
+        });
+    }
+    Ok(modules)
 }
 
 /// The error with the file called as the process does, not by the descriptor that it is read through.

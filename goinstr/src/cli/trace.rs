@@ -113,8 +113,7 @@ impl Trace {
 /// Traces until the end that `trace` says, the user or the target brings about.
 pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     let mut target = Target::find(&trace.selection).map_err(Failure::failed)?;
-    let binary = subject::read(&mut target)?;
-    let plan = plan::plan(&binary, &trace.patterns)?;
+    let (binary, plan) = subject::planned(&mut target, &trace.patterns)?;
     let cut = Cut {
         roots: roots(&trace.roots, &plan)?,
         levels: trace.levels,

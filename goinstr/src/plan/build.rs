@@ -2,7 +2,7 @@
 
 use super::obstacle::Obstacle;
 use super::survey::{Sites, site, survey};
-use super::{Location, Pattern, PlanError, PlannedFunction, ProbePlan, Skipped, UnwindSites};
+use super::{Location, Pattern, PlanError, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
 use crate::binary::{GoBinary, LayoutSource, Vaddr};
 
 /// What is to be measured of `binary` where `patterns` choose.
@@ -45,18 +45,30 @@ pub fn plan(binary: &GoBinary, patterns: &[Pattern]) -> Result<ProbePlan, PlanEr
     if functions.is_empty() {
         return Err(PlanError::NothingMeasurable { skipped });
     }
-    let at = |address: Option<Vaddr>| site(binary, address?).ok();
-    let layout = binary.runtime_layout()?;
-    // Nothing but a panic that is recovered would show whether its way was guessed right.
-    let guessed = layout.source == LayoutSource::NewestKnown;
     Ok(ProbePlan {
         functions,
         skipped,
-        unwind: UnwindSites {
+        unwind: UnwindSites::of(binary, 0),
+        layout: binary.runtime_layout()?,
+        libraries: Vec::new(),
+    })
+}
+
+impl UnwindSites {
+    /// The runtime's places in a file, which the plan numbers so.
+    pub(super) fn of(binary: &GoBinary, file: usize) -> Self {
+        let at = |address: Option<Vaddr>| {
+            let site = site(binary, address?).ok()?;
+            Some(Site { file, ..site })
+        };
+        // Nothing but a panic that is recovered would show whether its way was guessed right.
+        let guessed = binary
+            .runtime_layout()
+            .is_ok_and(|layout| layout.source == LayoutSource::NewestKnown);
+        Self {
             recovery: at(binary.recovery_entry()).filter(|_| !guessed),
             goexit_entry: at(binary.goexit_entry()),
             goexit: at(binary.goexit_call()),
-        },
-        layout,
-    })
+        }
+    }
 }

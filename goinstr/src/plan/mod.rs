@@ -5,6 +5,7 @@
 mod build;
 mod choice;
 mod error;
+mod modules;
 mod nearest;
 mod obstacle;
 mod pattern;
@@ -14,8 +15,9 @@ mod survey;
 pub use build::plan;
 pub use choice::choose;
 pub use error::PlanError;
+pub use modules::{Module, applicable, plan_modules};
 pub use nearest::nearest;
 pub use obstacle::Obstacle;
 pub use pattern::{Pattern, PatternError, without_type_arguments};
-pub use probe_plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
+pub use probe_plan::{Library, Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
 pub use survey::{Sites, Surveyed, survey};

@@ -1,10 +1,14 @@
 //! The plan itself: which functions, which sites, in which order.
 
+use std::path::PathBuf;
+
 use crate::binary::{FileOffset, RuntimeLayout, Vaddr};
 
 /// A place in the file for a uprobe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
+    /// Which file: 0 is the program, then those of [`ProbePlan::libraries`].
+    pub file: usize,
     /// Where the instruction stands when the program is loaded without bias.
     pub address: Vaddr,
     /// Where it stands in the file.
@@ -28,6 +32,17 @@ pub struct PlannedFunction {
     pub exits: Vec<Site>,
     /// Number of functions that hold an inlined copy of it, whose calls can't be seen: 0 for none.
     pub inlined_into: u32,
+}
+
+/// Another file of the process with Go functions of the same runtime: a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Path as the process sees it.
+    pub path: PathBuf,
+    /// Path under which this goinstr can open the very file that the process has mapped.
+    pub open_path: PathBuf,
+    /// The runtime's functions are in each such file, and calls in it go to its own.
+    pub unwind: UnwindSites,
 }
 
 /// A place in the source.
@@ -65,12 +80,22 @@ pub struct UnwindSites {
 /// What is to be measured, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbePlan {
-    /// The functions, in address order.
+    /// The functions, in address order within each file.
     pub functions: Vec<PlannedFunction>,
     /// What was chosen and can't be measured.
     pub skipped: Vec<Skipped>,
     /// Where the runtime abandons frames.
     pub unwind: UnwindSites,
+    /// What is measured beside the program's own file.
+    pub libraries: Vec<Library>,
     /// Offsets in the runtime's structures.
     pub layout: RuntimeLayout,
+}
+
+impl ProbePlan {
+    /// The library that a function is in, if it isn't in the program's own file.
+    #[must_use]
+    pub fn library_of(&self, function: &PlannedFunction) -> Option<&Library> {
+        self.libraries.get(function.entry.file.checked_sub(1)?)
+    }
 }

@@ -141,7 +141,11 @@ pub(super) fn site(binary: &GoBinary, address: Vaddr) -> Result<Site, Obstacle> 
     let offset = binary
         .file_offset(address)
         .ok_or(Obstacle::NotInFile { at: address })?;
-    Ok(Site { address, offset })
+    Ok(Site {
+        file: 0,
+        address,
+        offset,
+    })
 }
 
 /// Names of functions that were inlined somewhere and have no body of their own, ascending.

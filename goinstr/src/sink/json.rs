@@ -25,6 +25,7 @@ pub struct JsonSink<W: Write> {
 struct Known {
     name: String,
     symbol: Option<String>,
+    library: Option<String>,
     location: Option<Location>,
     inlined_into: u32,
 }
@@ -61,6 +62,9 @@ impl<W: Write> Sink for JsonSink<W> {
             .map(|function| Known {
                 name: function.name.clone(),
                 symbol: function.symbol.clone(),
+                library: plan
+                    .library_of(function)
+                    .map(|library| library.path.to_string_lossy().into_owned()),
                 location: function.location.clone(),
                 inlined_into: function.inlined_into,
             })
@@ -199,6 +203,7 @@ fn function<'a>(
     line::Function {
         function: &known.name,
         symbol: known.symbol.as_deref(),
+        library: known.library.as_deref(),
         interval,
         file: known.location.as_ref().map(|at| at.file.as_str()),
         line: known.location.as_ref().map(|at| at.line),

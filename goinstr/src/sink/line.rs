@@ -91,6 +91,9 @@ pub struct Function<'a> {
     /// Name as the linker wrote it, with the type arguments, where it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbol: Option<&'a str>,
+    /// The library that it is in, if it isn't in the executable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,6 +167,9 @@ pub struct Listed<'a> {
     /// Name as the linker wrote it, with the type arguments, where it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbol: Option<&'a str>,
+    /// The library that it is in, if it isn't in the executable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<&'a str>,
     pub package: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<&'a str>,

@@ -45,6 +45,7 @@ pub(super) fn info() -> SessionInfo {
 
 fn function(index: u64, name: &str, inlined_into: u32) -> PlannedFunction {
     let site = |at: u64| Site {
+        file: 0,
         address: Vaddr(0x40_0000 + index * 0x100 + at),
         offset: FileOffset(index * 0x100 + at),
     };
@@ -96,6 +97,7 @@ pub(super) fn plan() -> ProbePlan {
             ),
         ],
         unwind: UnwindSites::default(),
+        libraries: vec![],
         layout: RuntimeLayout {
             source: LayoutSource::Table,
             goid: 152,

@@ -228,7 +228,7 @@ impl<W: Write> Sink for TableSink<W> {
             things(info.sites, "site"),
         );
         self.mode = info.mode;
-        self.names = distinct(&plan.functions);
+        self.names = distinct(plan);
         let inlined = plan
             .functions
             .iter()
@@ -318,17 +318,24 @@ impl<W: Write> Sink for TableSink<W> {
 }
 
 /// What to call each function: as stack traces do, but where several would be called the same.
-pub(super) fn distinct(functions: &[PlannedFunction]) -> Vec<String> {
+pub(super) fn distinct(plan: &ProbePlan) -> Vec<String> {
     let mut times: HashMap<&str, usize> = HashMap::new();
-    for function in functions {
+    for function in &plan.functions {
         *times.entry(&function.name).or_default() += 1;
     }
     let name = |function: &PlannedFunction| {
-        let alone = times.get(function.name.as_str()) == Some(&1);
-        let symbol = function.symbol.as_ref().filter(|_| !alone);
-        visible(symbol.unwrap_or(&function.name)).into_owned()
+        if times.get(function.name.as_str()) == Some(&1) {
+            return visible(&function.name).into_owned();
+        }
+        let symbol = function.symbol.as_ref().unwrap_or(&function.name);
+        match plan.library_of(function) {
+            Some(library) => {
+                visible(&format!("{symbol} ({})", library.path.display())).into_owned()
+            }
+            None => visible(symbol).into_owned(),
+        }
     };
-    functions.iter().map(name).collect()
+    plan.functions.iter().map(name).collect()
 }
 
 /// The figures of a table as text, with the width of each column.
@@ -379,6 +386,7 @@ impl Cells {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Library;
     use crate::sink::sample;
 
     const PLAIN: TableOptions = TableOptions {
@@ -448,14 +456,20 @@ mod tests {
         let mut twin = plan.functions[1].clone();
         twin.symbol = Some("main.(*Cache[go.shape.string]).Get".to_owned());
         plan.functions.push(twin);
-        let names = distinct(&plan.functions);
+        let mut plugged = plan.functions[0].clone();
+        plugged.entry.file = 1;
+        plan.functions.push(plugged);
+        plan.libraries = vec![Library {
+            path: "/srv/p.so".into(),
+            open_path: "/proc/self/fd/9".into(),
+            unwind: plan.unwind.clone(),
+        }];
+        let names = distinct(&plan);
         assert_eq!(names[0], "main.work");
         assert_eq!(names[1], "main.(*Cache[go.shape.int]).Get");
         assert_eq!(names[5], "main.(*Cache[go.shape.string]).Get");
-        assert_eq!(
-            distinct(&sample::plan().functions)[1],
-            "main.(*Cache[...]).Get"
-        );
+        assert_eq!(names[6], "main.work (/srv/p.so)");
+        assert_eq!(distinct(&sample::plan())[1], "main.(*Cache[...]).Get");
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub(super) fn timestamp(unix_ns: u64) -> String {
 
 impl<W: Write> Format for TreeText<W> {
     fn begin(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
-        self.names = distinct(&plan.functions);
+        self.names = distinct(plan);
         let who = info.pid.map_or(String::new(), |pid| format!("pid {pid}, "));
         let heading = format!(
             "{who}{} ({}, {}): {} at {}",

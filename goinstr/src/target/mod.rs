@@ -133,6 +133,13 @@ impl Target {
         Ok(files)
     }
 
+    /// Keeps a library of the process open, to be measured beside its executable.
+    pub fn measure_also(&mut self, library: Executable) {
+        if let Self::Process(process) = self {
+            process.measure_also(library);
+        }
+    }
+
     /// Chooses a library of the process as what is to be measured in it.
     pub fn measure(&mut self, library: Executable) {
         if let Self::Process(process) = self {

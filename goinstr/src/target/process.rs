@@ -22,6 +22,8 @@ pub struct Process {
     start_ticks: u64,
     executable: Executable,
     library: Option<Executable>,
+    /// What is measured beside that, kept open.
+    plugins: Vec<Executable>,
     deleted: bool,
     namespace: Option<PidNamespace>,
 }
@@ -82,6 +84,7 @@ impl Process {
             start_ticks: stat.start_ticks,
             executable,
             library: None,
+            plugins: Vec::new(),
             deleted,
             namespace,
         };
@@ -119,6 +122,11 @@ impl Process {
     /// Chooses a library.
     pub(super) fn measure(&mut self, library: Executable) {
         self.library = Some(library);
+    }
+
+    /// Chooses one more.
+    pub(super) fn measure_also(&mut self, library: Executable) {
+        self.plugins.push(library);
     }
 
     /// Whether the executable's file has been deleted or replaced since the process began

@@ -18,6 +18,7 @@ mod newer;
 mod open;
 mod oracle;
 mod panic;
+mod plugin;
 mod privilege;
 mod random;
 mod soak;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
     let groups = [
         stack::tests(),
         panic::tests(),
+        plugin::tests(),
         goroutine::tests(),
         foreign::tests(),
         open::tests(),

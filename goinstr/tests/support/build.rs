@@ -60,6 +60,11 @@ impl Build {
         self.flag("-buildmode=pie")
     }
 
+    /// As a plugin, which another executable loads; needs a C compiler.
+    pub fn plugin(self) -> Self {
+        self.flag("-buildmode=plugin").cgo()
+    }
+
     /// With the race detector, which needs a C compiler.
     pub fn race(self) -> Self {
         self.flag("-race").cgo()

@@ -71,6 +71,7 @@ fn plan(layout: RuntimeLayout) -> io::Result<ProbePlan> {
     let site = |address: u64| {
         let offset = own_text::file_offset(address)?;
         Ok::<_, io::Error>(Site {
+            file: 0,
             address: Vaddr(address),
             offset,
         })
@@ -95,6 +96,7 @@ fn plan(layout: RuntimeLayout) -> io::Result<ProbePlan> {
         ],
         skipped: vec![],
         unwind: UnwindSites::default(),
+        libraries: vec![],
         layout,
     })
 }
