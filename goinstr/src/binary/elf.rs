@@ -178,9 +178,10 @@ impl Elf {
         self.position_independent
     }
 
-    /// Whether it names a dynamic loader (PT_INTERP).
-    pub fn interpreted(&self) -> bool {
-        self.interpreted
+    /// Whether a dynamic loader loads libraries for it: it names the loader (PT_INTERP), or, as a
+    /// shared object does, only the libraries.
+    pub fn linked_dynamically(&self) -> bool {
+        self.interpreted || self.relocations.needs_libraries
     }
 
     pub fn segments(&self) -> &[Segment] {

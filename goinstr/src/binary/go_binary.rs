@@ -280,7 +280,7 @@ impl GoBinary {
 
     /// Whether a dynamic loader loads libraries into it: only then it can have plugins.
     pub fn loads_libraries(&self) -> bool {
-        self.elf.interpreted()
+        self.elf.linked_dynamically()
     }
 
     /// Where an address lies in the file: what a uprobe is placed at.

@@ -22,6 +22,8 @@ const CHUNK: u64 = ENTRY << 15;
 pub(super) struct Relocations {
     address: u64,
     size: u64,
+    /// Whether the dynamic section names a library to be loaded (`DT_NEEDED`).
+    pub needs_libraries: bool,
 }
 
 impl Relocations {
@@ -41,6 +43,7 @@ impl Relocations {
                 elf::DT_NULL => break,
                 elf::DT_RELA => found.address = value,
                 elf::DT_RELASZ => found.size = value,
+                elf::DT_NEEDED => found.needs_libraries = true,
                 _ => {}
             }
         }

@@ -44,7 +44,7 @@ impl GoBinary {
             symbol_table: self.symtab.is_some(),
             dwarf: dwarf::present(&self.elf),
             position_independent: self.elf.position_independent(),
-            dynamic: self.elf.interpreted(),
+            dynamic: self.elf.linked_dynamically(),
             cgo,
         }
     }

@@ -1,9 +1,9 @@
 //! Programs that others built: of Go versions no toolchain is to be had of (1.17, 1.18, 1.20), and
 //! large ones.
 //!
-//! They lie in `~/.cache/goinstr/programs`, if anywhere, under any name. esbuild's releases on npm
-//! serve for the old ones: 0.14.0 is of Go 1.17, 0.14.39 of 1.18, 0.17.19 of 1.20, each for both
-//! architectures. They are stripped, so there is no truth to hold the sites against; but the
+//! They lie in `~/.cache/goinstr/programs`, if anywhere, under any name; `cargo xtask programs`
+//! puts some there. esbuild's releases on npm serve for the old ones: 0.14.0 is of Go 1.17, 0.14.39
+//! of 1.18, 0.17.19 of 1.20, each for both architectures. They are stripped, so there is no truth to hold the sites against; but the
 //! functions that start again when the stack was too small are those that call
 //! `runtime.morestack`, and who calls it can be seen without knowing a prologue.
 
@@ -14,7 +14,7 @@ use std::{
 };
 
 use goinstr::binary::{
-    Arch, Function, GoBinary, Vaddr,
+    Arch, BinaryError, Function, GoBinary, Vaddr,
     code::{Unmeasurable, find_call},
 };
 
@@ -90,6 +90,16 @@ pub fn check(program: &Path) -> Result<(GoBinary, Score), String> {
         }
     }
     Ok((read, score))
+}
+
+/// Whether a program of Go 1.16 or older (its name begins with `too-old-`) is refused as such, in
+/// words that name its version.
+pub fn refused(program: &Path) -> Result<(), String> {
+    match GoBinary::open(program) {
+        Err(error @ BinaryError::TooOld { .. }) if error.to_string().contains(" go1.") => Ok(()),
+        Err(error) => Err(format!("refused for another reason: {error}")),
+        Ok(_) => Err("read, as if it were Go 1.17 or newer".to_owned()),
+    }
 }
 
 fn is_compiled(function: &Function) -> bool {
