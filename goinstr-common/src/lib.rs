@@ -10,6 +10,7 @@ pub mod caller;
 pub mod control;
 pub mod cookie;
 pub mod counter;
+pub mod coverage;
 pub mod histogram;
 pub mod record;
 pub mod shadow;

@@ -1,5 +1,5 @@
 //! goinstr's kernel side: one program for entries, one for returns, three for the places where the
-//! Go runtime abandons open calls; and one for entries where calls are only counted.
+//! Go runtime abandons open calls; one for entries where calls are only counted, one for coverage.
 //!
 //! In: hits of the uprobes that userspace armed, with the function's id in the cookie. Out: totals
 //! and histograms in maps, single calls in the ring buffer, everything lost in named counters.
@@ -12,6 +12,7 @@ mod atomic;
 mod call;
 mod config;
 mod count;
+mod coverage;
 mod emit;
 mod goroutine;
 mod histogram;
@@ -61,6 +62,13 @@ pub fn goexit_entry(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn goexit(ctx: ProbeContext) -> u32 {
     call::goexit(&ctx);
+    0
+}
+
+/// A site that coverage waits for.
+#[uprobe]
+pub fn cover(ctx: ProbeContext) -> u32 {
+    coverage::hit(&ctx);
     0
 }
 

@@ -34,6 +34,14 @@ pub static HIST_BLOCKS: Array<HistBlock> = Array::with_max_entries(1, BPF_F_MMAP
 #[map]
 pub static COUNTERS: Array<u64> = Array::with_max_entries(COUNTER_COUNT, BPF_F_MMAPABLE);
 
+/// When each site of a coverage was first hit, in ns; see `goinstr_common::coverage`.
+#[map]
+pub static FIRST_HITS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Hits of a coverage's sites, one count a CPU.
+#[map]
+pub static HIT_COUNTS: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
 /// Shadow stacks. Not preallocated: sized for all goroutines there can be, paid for those there are.
 #[map]
 pub static SHADOW: HashMap<ShadowKey, ShadowHead> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);

@@ -1,11 +1,13 @@
 //! Events and kernel histograms → statistics and the ledger.
 
 mod aggregator;
+mod coverage;
 mod distribution;
 mod durations;
 mod report;
 
 pub use aggregator::Aggregator;
+pub use coverage::{CoverLedger, CoverReport, Coverage};
 pub use distribution::{Distribution, Slot};
 pub use report::{
     CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, OpenCall, Outcome, ProbeCosts,

@@ -293,13 +293,12 @@ impl Kernel {
             .then(|| EbpfLogger::init(&mut self.ebpf).ok())
             .flatten()
     }
+}
 
-    /// The maps by name, as the loader of another program needs them.
-    pub(super) fn map_fds(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>)> {
-        self.ebpf
-            .maps()
-            .filter_map(|(name, map)| Some((name, map_fd(map)?)))
-    }
+/// The maps by name, as the loader of another program needs them.
+pub(super) fn map_fds(ebpf: &Ebpf) -> impl Iterator<Item = (&str, BorrowedFd<'_>)> {
+    ebpf.maps()
+        .filter_map(|(name, map)| Some((name, map_fd(map)?)))
 }
 
 /// The file descriptor of a map of the kinds that the program has.
@@ -310,7 +309,8 @@ fn map_fd(map: &Map) -> Option<BorrowedFd<'_>> {
     }
 }
 
-fn mapped<T>(ebpf: &Ebpf, name: &str, len: usize) -> Result<Mapped<T>, AttachError> {
+/// Maps the first `len` elements of a map.
+pub(super) fn mapped<T>(ebpf: &Ebpf, name: &str, len: usize) -> Result<Mapped<T>, AttachError> {
     let fd = ebpf
         .map(name)
         .and_then(map_fd)
@@ -345,7 +345,7 @@ fn map_error(name: &str, error: MapError) -> AttachError {
     }
 }
 
-fn load_error(error: EbpfError) -> AttachError {
+pub(super) fn load_error(error: EbpfError) -> AttachError {
     let io = match &error {
         EbpfError::MapError(MapError::CreateError { io_error, .. }) => Some(io_error),
         EbpfError::MapError(MapError::SyscallError(error)) => Some(&error.io_error),

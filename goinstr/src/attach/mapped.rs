@@ -95,6 +95,15 @@ impl<T: Words> Mapped<T> {
     }
 }
 
+impl Mapped<u64> {
+    /// Sets every element to 0.
+    pub fn clear(&self) {
+        for index in 0..self.len {
+            self.word(index * 8).store(0, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Mapped<u32> {
     /// Element `index`. `None`: out of range.
     pub fn get_u32(&self, index: usize) -> Option<u32> {

@@ -12,6 +12,7 @@ mod kernel;
 mod log_level;
 mod mapped;
 mod multi;
+mod one_shot;
 mod own_text;
 mod perf;
 mod settings;
@@ -24,6 +25,7 @@ use std::{iter, path::Path};
 pub use costs::{Costs, EntryCosts};
 pub use error::AttachError;
 pub use kernel::Kernel;
+pub use one_shot::OneShots;
 pub use settings::{Aggregation, Scope, Settings, Watch};
 
 use crate::plan::{ProbePlan, Site};
@@ -80,15 +82,15 @@ impl Attached {
         let mut kernel = Kernel::load(plan, sites.stepped.clone(), settings)?;
         let method = match settings.method {
             Some(method) => method,
-            None if multi::supported(&kernel)? => Method::UprobeMulti,
+            None if multi::supported(&kernel.ebpf)? => Method::UprobeMulti,
             None => Method::PerfEvent,
         };
         let links = match method {
             Method::UprobeMulti => {
-                Links::Multi(multi::arm(&kernel, &sites, &files, settings.scope)?)
+                Links::Multi(multi::arm(&kernel.ebpf, &sites, &files, settings.scope)?)
             }
             Method::PerfEvent => {
-                Links::Perf(perf::arm(&mut kernel, &sites, &files, settings.scope)?)
+                Links::Perf(perf::arm(&mut kernel.ebpf, &sites, &files, settings.scope)?)
             }
         };
         Ok(Self {

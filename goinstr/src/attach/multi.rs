@@ -12,9 +12,10 @@ use std::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
+use aya::Ebpf;
 use aya_obj::{
     Function, Object,
     generated::{
@@ -23,7 +24,11 @@ use aya_obj::{
     },
 };
 
-use super::{AttachError, Kernel, Scope, kernel::OBJECT, sites::Sites};
+use super::{
+    AttachError, Scope,
+    kernel::{OBJECT, map_fds},
+    sites::Sites,
+};
 
 /// Bytes for the verifier's words when it refuses a program.
 const VERIFIER_LOG: usize = 1 << 20;
@@ -45,8 +50,8 @@ impl Drop for Links {
 /// Tried with a link that can't be made: `/` is no file to probe. Linux 6.6 to 6.9 filter by
 /// thread, so that most of a Go program would go unseen; they check the pid later than the file,
 /// while the mended ones refuse a negative pid first.
-pub(super) fn supported(kernel: &Kernel) -> Result<bool, AttachError> {
-    let program = Programs::of(kernel)?.load("goexit")?;
+pub(super) fn supported(ebpf: &Ebpf) -> Result<bool, AttachError> {
+    let program = Programs::of(ebpf)?.load("goexit")?;
     let made = link(&program, c"/", &[0], &[0], -1);
     let by_process = made
         .as_ref()
@@ -61,45 +66,85 @@ pub(super) fn supported(kernel: &Kernel) -> Result<bool, AttachError> {
 
 /// Arms all sites.
 pub(super) fn arm(
-    kernel: &Kernel,
+    ebpf: &Ebpf,
     sites: &Sites,
     files: &[&Path],
     scope: Scope,
 ) -> Result<Links, AttachError> {
-    let programs = Programs::of(kernel)?;
-    let pid = match scope {
-        Scope::Process { pid, .. } => i32::try_from(pid).unwrap_or(i32::MAX),
-        Scope::Everyone => 0,
-    };
+    let programs = Programs::of(ebpf)?;
     let mut links = Links(Vec::new());
     for group in &sites.groups {
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
+        let program = Armer::with(&programs, group.program, exe, scope)?;
+        links.0.push(program.arm(&group.offsets, &group.cookies)?);
+    }
+    Ok(links)
+}
+
+/// A program that links can be made of, for one file and scope.
+pub(super) struct Armer {
+    name: &'static str,
+    program: OwnedFd,
+    exe: PathBuf,
+    path: CString,
+    /// 0: all processes.
+    pid: i32,
+}
+
+impl Armer {
+    /// Loads the program of this name for the file at `exe`.
+    pub fn new(
+        ebpf: &Ebpf,
+        name: &'static str,
+        exe: &Path,
+        scope: Scope,
+    ) -> Result<Self, AttachError> {
+        Self::with(&Programs::of(ebpf)?, name, exe, scope)
+    }
+
+    fn with(
+        programs: &Programs,
+        name: &'static str,
+        exe: &Path,
+        scope: Scope,
+    ) -> Result<Self, AttachError> {
         let path = CString::new(exe.as_os_str().as_bytes()).map_err(|error| AttachError::Gone {
             exe: exe.to_owned(),
             source: error.into(),
         })?;
-        let program = programs.load(group.program)?;
-        let link =
-            link(&program, &path, &group.offsets, &group.cookies, pid).map_err(|source| {
-                match source.raw_os_error() {
-                    Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted {
-                        what: "to arm uprobes",
-                    },
-                    Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
-                        exe: exe.to_owned(),
-                        source,
-                    },
-                    _ => AttachError::Arm {
-                        program: group.program,
-                        sites: group.offsets.len(),
-                        exe: exe.to_owned(),
-                        source,
-                    },
-                }
-            })?;
-        links.0.push(link);
+        let pid = match scope {
+            Scope::Process { pid, .. } => i32::try_from(pid).unwrap_or(i32::MAX),
+            Scope::Everyone => 0,
+        };
+        Ok(Self {
+            name,
+            program: programs.load(name)?,
+            exe: exe.to_owned(),
+            path,
+            pid,
+        })
     }
-    Ok(links)
+
+    /// A link that arms these file offsets, each with its cookie.
+    pub fn arm(&self, offsets: &[u64], cookies: &[u64]) -> Result<OwnedFd, AttachError> {
+        link(&self.program, &self.path, offsets, cookies, self.pid).map_err(|source| {
+            match source.raw_os_error() {
+                Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted {
+                    what: "to arm uprobes",
+                },
+                Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
+                    exe: self.exe.clone(),
+                    source,
+                },
+                _ => AttachError::Arm {
+                    program: self.name,
+                    sites: offsets.len(),
+                    exe: self.exe.clone(),
+                    source,
+                },
+            }
+        })
+    }
 }
 
 /// The program's code as this kind of link needs it.
@@ -112,7 +157,7 @@ struct Programs {
 
 impl Programs {
     /// Takes the object apart once more.
-    fn of(kernel: &Kernel) -> Result<Self, AttachError> {
+    fn of(ebpf: &Ebpf) -> Result<Self, AttachError> {
         let error = |reason: String| refused("object", reason);
         let mut object = Object::parse(OBJECT).map_err(|e| error(e.to_string()))?;
         let features = aya::features();
@@ -138,9 +183,8 @@ impl Programs {
             .map(|&(section, _)| section)
             .collect();
         let maps = std::mem::take(&mut object.maps);
-        let with_fds = kernel
-            .map_fds()
-            .filter_map(|(name, fd)| Some((name, fd.as_raw_fd(), maps.get(name)?)));
+        let with_fds =
+            map_fds(ebpf).filter_map(|(name, fd)| Some((name, fd.as_raw_fd(), maps.get(name)?)));
         object
             .relocate_maps(with_fds, &sections)
             .map_err(|e| error(e.to_string()))?;

@@ -4,12 +4,15 @@
 
 use std::{num::NonZeroU32, path::Path};
 
-use aya::programs::{
-    Program, ProgramError, UProbe,
-    uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope},
+use aya::{
+    Ebpf,
+    programs::{
+        Program, ProgramError, UProbe,
+        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope},
+    },
 };
 
-use super::{AttachError, Kernel, Scope, error::ARM_BY_PERF, sites::Sites};
+use super::{AttachError, Scope, error::ARM_BY_PERF, sites::Sites};
 
 /// Open files a site takes: the perf event and the link.
 const FILES_PER_SITE: u64 = 2;
@@ -30,47 +33,64 @@ impl Drop for Links {
 
 /// Arms all sites, one after the other.
 pub(super) fn arm(
-    kernel: &mut Kernel,
+    ebpf: &mut Ebpf,
     sites: &Sites,
     files: &[&Path],
     scope: Scope,
 ) -> Result<Links, AttachError> {
     make_room(sites.len())?;
+    let mut links = Links(Vec::with_capacity(sites.len()));
+    for group in &sites.groups {
+        let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
+        load(ebpf, group.program, exe)?;
+        for (&offset, &cookie) in group.offsets.iter().zip(&group.cookies) {
+            links
+                .0
+                .push(arm_one(ebpf, group.program, offset, cookie, exe, scope)?);
+        }
+    }
+    Ok(links)
+}
+
+/// Loads the program of this name, for [`arm_one`].
+pub(super) fn load(ebpf: &mut Ebpf, name: &'static str, exe: &Path) -> Result<(), AttachError> {
+    program(ebpf, name)?
+        .load()
+        .map_err(|error| program_error(name, 0, exe, error))
+}
+
+/// Arms one site. There has to be room for its open files.
+pub(super) fn arm_one(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    offset: u64,
+    cookie: u64,
+    exe: &Path,
+    scope: Scope,
+) -> Result<UProbeLink, AttachError> {
     let scope = match scope {
         Scope::Process { pid, .. } => {
             NonZeroU32::new(pid).map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess)
         }
         Scope::Everyone => UProbeScope::AllProcesses,
     };
-    let mut links = Links(Vec::with_capacity(sites.len()));
-    for group in &sites.groups {
-        let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
-        let program = program(kernel, group.program)?;
-        program
-            .load()
-            .map_err(|error| program_error(group.program, group.offsets.len(), exe, error))?;
-        for (&offset, &cookie) in group.offsets.iter().zip(&group.cookies) {
-            let point = UProbeAttachPoint {
-                location: UProbeAttachLocation::AbsoluteOffset(offset),
-                cookie: Some(cookie),
-            };
-            let link = program
-                .attach(point, exe, scope)
-                .and_then(|id| program.take_link(id))
-                .map_err(|error| program_error(group.program, 1, exe, error))?;
-            links.0.push(link);
-        }
-    }
-    Ok(links)
+    let point = UProbeAttachPoint {
+        location: UProbeAttachLocation::AbsoluteOffset(offset),
+        cookie: Some(cookie),
+    };
+    let program = program(ebpf, name)?;
+    program
+        .attach(point, exe, scope)
+        .and_then(|id| program.take_link(id))
+        .map_err(|error| program_error(name, 1, exe, error))
 }
 
-fn program<'a>(kernel: &'a mut Kernel, name: &'static str) -> Result<&'a mut UProbe, AttachError> {
+fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut UProbe, AttachError> {
     let error = |reason: String| AttachError::Program {
         program: name.to_owned(),
         reason,
     };
-    let program: &mut Program = kernel
-        .ebpf
+    let program: &mut Program = ebpf
         .program_mut(name)
         .ok_or_else(|| error("not in the object".to_owned()))?;
     program
@@ -79,7 +99,7 @@ fn program<'a>(kernel: &'a mut Kernel, name: &'static str) -> Result<&'a mut UPr
 }
 
 /// Raises the soft limit on open files as far as it may go.
-fn make_room(sites: usize) -> Result<(), AttachError> {
+pub(super) fn make_room(sites: usize) -> Result<(), AttachError> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let needed = sites as u64 * FILES_PER_SITE + OTHER_FILES;
     let limit = getrlimit(Resource::Nofile);

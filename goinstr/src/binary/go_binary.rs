@@ -271,7 +271,11 @@ impl GoBinary {
         (offset < function.size()).then_some(Vaddr(function.entry.0 + offset))
     }
 
-    fn record(&self, function: &Function) -> Option<Record<'_>> {
+    pub(super) fn table(&self) -> &Pclntab {
+        &self.table
+    }
+
+    pub(super) fn record(&self, function: &Function) -> Option<Record<'_>> {
         match function.origin {
             Origin::Pclntab(at) => Some(self.table.record(at, function.size())),
             Origin::Symtab(_) => None,

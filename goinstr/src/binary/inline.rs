@@ -14,10 +14,10 @@ use super::pclntab::{Format, Pclntab, Record};
 /// The pcdata table whose values are indices into the function's inline tree; −1 is its own code.
 pub(super) const PCDATA_INDEX: u32 = 2;
 
-const FUNCDATA_TREE: u8 = 3;
+pub(super) const FUNCDATA_TREE: u8 = 3;
 
 /// Nodes of one function's tree: the largest seen, in generated code, has some ten thousand.
-const NODE_LIMIT: u64 = 1 << 20;
+pub(super) const NODE_LIMIT: u64 = 1 << 20;
 
 /// Callers by the name of what was inlined into them.
 #[derive(Debug, Default)]
@@ -106,17 +106,31 @@ pub(super) fn name_at(
 }
 
 /// The layout of a node.
-struct Shape {
-    size: u64,
+pub(super) struct Shape {
+    pub size: u64,
     /// Offset of the name's offset.
-    name: usize,
+    pub name: usize,
+    /// Offset of the offset, from the body's entry, of an instruction of the call that was inlined.
+    pub parent_pc: usize,
+    /// Offset of the line of the function's `func`, where there is one.
+    pub start_line: Option<usize>,
 }
 
 impl Shape {
-    fn of(format: Format) -> Self {
+    pub fn of(format: Format) -> Self {
         match format {
-            Format::Go116 | Format::Go118 => Self { size: 20, name: 12 },
-            Format::Go120 => Self { size: 16, name: 4 },
+            Format::Go116 | Format::Go118 => Self {
+                size: 20,
+                name: 12,
+                parent_pc: 16,
+                start_line: None,
+            },
+            Format::Go120 => Self {
+                size: 16,
+                name: 4,
+                parent_pc: 8,
+                start_line: Some(12),
+            },
         }
     }
 }

@@ -21,6 +21,7 @@ mod pclntab;
 mod pcvalue;
 mod relocation;
 mod sites;
+mod source;
 mod sources;
 mod symtab;
 #[cfg(test)]
@@ -37,5 +38,6 @@ pub use go_binary::GoBinary;
 pub use layout::{LayoutSource, RecoverySp, RuntimeLayout};
 pub use line::Location;
 pub use moduledata::PclntabSource;
+pub use source::{Inlined, Source, Span};
 pub use sources::SymbolSources;
 pub use verify::{LayoutDoubt, prove_layout, verify_layout};

@@ -70,6 +70,26 @@ pub fn is_closure(name: &str) -> bool {
     is_closure_part(last) || last.contains("-range")
 }
 
+/// Whether the compiler made the function up: wrappers of `go` and `defer` statements and of method
+/// values, bodies of loops over functions, functions of types, initialisers of variables.
+pub fn is_made_up(name: &str) -> bool {
+    let end = arguments_end(name);
+    let last = name[end..].rsplit('.').next().unwrap_or_default();
+    let numbered = |prefix: &str| {
+        last.strip_prefix(prefix)
+            .is_some_and(|digits| digits.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let package = package(name);
+    package.is_empty()
+        || numbered("gowrap")
+        || numbered("deferwrap")
+        || last.contains("-range")
+        || last.ends_with("-fm")
+        // The user's own `init` functions are numbered: `main.init.0`.
+        || name.get(package.len() + 1..) == Some("init")
+        || name[package.len() + 1..].starts_with("map.init.")
+}
+
 /// Whether the name has type arguments.
 pub fn is_generic(name: &str) -> bool {
     name.contains('[') && arguments_end(name) > 0
@@ -190,6 +210,26 @@ mod tests {
             "main.func2x",
         ] {
             assert!(!is_closure(name), "{name}");
+        }
+        for name in [
+            "main.run.gowrap3",
+            "main.(*T).Do.deferwrap1",
+            "main.f-range1",
+            "main.T.Get-fm",
+            "main.init",
+            "main.map.init.0",
+            "type:.eq.main.T",
+        ] {
+            assert!(is_made_up(name), "{name}");
+        }
+        for name in [
+            "main.run.func1",
+            "main.init.0",
+            "main.T.Get",
+            "main.gowrapper",
+            "main.initialise",
+        ] {
+            assert!(!is_made_up(name), "{name}");
         }
         assert!(is_generic("main.F[go.shape.int]") && !is_generic("main.F"));
         assert_eq!(printed("main.(*T[go.shape.[]int]).Do[x]"), "main.(*T[...]");

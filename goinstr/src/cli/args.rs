@@ -49,6 +49,8 @@ pub(super) enum Command {
     Attach(Attach),
     /// Shows each call as it returns, as a call tree per goroutine
     Trace(super::trace::Typed),
+    /// Tells what of a process has run: functions, and with --lines the lines of them
+    Cover(super::cover::Cover),
     /// Shows the functions of a binary or process and whether they can be measured
     List(List),
     /// Shows what a binary is: Go version, module, build settings, linking, symbol sources

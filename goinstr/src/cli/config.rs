@@ -15,8 +15,8 @@ use crate::sink::Sort;
 use crate::target::{Pid, Selection};
 
 /// Faster than this nobody reads, and each refresh copies the kernel's maps.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 /// Sizes of the ring buffer, in bytes: from a page of any kernel to what one may pin.
 const RING_BYTES: std::ops::RangeInclusive<u32> = (64 << 10)..=(1 << 30);
 
@@ -105,10 +105,7 @@ impl Attach {
                 AggregateBy::Ring => Aggregation::Ring,
             },
             ring_bytes: ring_bytes("attach", typed.ring_size)?,
-            method: typed.attach_by.map(|by| match by {
-                AttachBy::UprobeMulti => Method::UprobeMulti,
-                AttachBy::PerfEvent => Method::PerfEvent,
-            }),
+            method: typed.attach_by.map(method),
             count,
             callers: typed.callers,
             sort: match sort {
@@ -188,6 +185,14 @@ pub(super) fn ring_bytes(command: &str, kib: u32) -> Result<u32, Failure> {
             let message = "--ring-size must be a power of two from 64 to 1048576";
             usage(command, ErrorKind::ValueValidation, message)
         })
+}
+
+/// The way of arming that is meant.
+pub(super) fn method(by: AttachBy) -> Method {
+    match by {
+        AttachBy::UprobeMulti => Method::UprobeMulti,
+        AttachBy::PerfEvent => Method::PerfEvent,
+    }
 }
 
 /// The selection that the three flags mean; clap has seen to it that there is at most one.

@@ -5,6 +5,7 @@
 mod args;
 mod attach;
 mod config;
+mod cover;
 mod doctor;
 mod failure;
 mod inspect;
@@ -38,6 +39,7 @@ pub fn run() -> ExitCode {
         Command::Trace(typed) => {
             trace::Trace::new(typed, args.global.color).and_then(|trace| trace::run(&trace))
         }
+        Command::Cover(typed) => cover::run(typed, args.global.color),
         Command::List(typed) => {
             config::List::new(typed, args.global.color).and_then(|list| list::run(&list))
         }

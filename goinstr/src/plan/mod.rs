@@ -2,8 +2,10 @@
 //!
 //! In: a [`GoBinary`](crate::binary::GoBinary) and the user's patterns. Out: a [`ProbePlan`].
 
+mod body;
 mod build;
 mod choice;
+mod coverage;
 mod error;
 mod modules;
 mod nearest;
@@ -14,6 +16,7 @@ mod survey;
 
 pub use build::plan;
 pub use choice::choose;
+pub use coverage::{CoverFunction, CoverPlan, CoverSite, Level, SourceFile, SourceLine, cover};
 pub use error::PlanError;
 pub use modules::{Module, applicable, plan_modules};
 pub use nearest::nearest;

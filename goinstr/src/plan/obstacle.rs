@@ -23,6 +23,8 @@ pub enum Obstacle {
     AbiWrapper { body: Vaddr },
     /// An instruction to probe at is in no segment of the file.
     NotInFile { at: Vaddr },
+    /// A block of code has no instruction that the kernel lets be probed.
+    NoProbe { at: Vaddr },
 }
 
 impl Obstacle {
@@ -43,6 +45,7 @@ impl Obstacle {
             Self::Inlined { .. } => "inlined",
             Self::AbiWrapper { .. } => "abi_wrapper",
             Self::NotInFile { .. } => "not_in_file",
+            Self::NoProbe { .. } => "unprobeable",
         }
     }
 
@@ -84,6 +87,9 @@ impl Obstacle {
                 )
             }
             Self::NotInFile { at } => format!("its code at {at} is in no segment of the file"),
+            Self::NoProbe { at } => {
+                format!("the kernel can probe no instruction of the code at {at}")
+            }
         }
     }
 }

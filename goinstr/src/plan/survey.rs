@@ -75,26 +75,8 @@ pub fn survey<'b>(
     binary: &'b GoBinary,
     patterns: &[Pattern],
 ) -> Result<Vec<Surveyed<'b>>, PlanError> {
-    let functions = binary.functions();
-    let mut names: Vec<&str> = functions
-        .iter()
-        .map(|function| binary.name(function))
-        .collect();
     let inlined = binary.inlined();
-    names.extend(without_body(&inlined, &names));
-
-    let prefixes = binary.main_package_prefixes();
-    let is_default = |index: usize| match (functions.get(index), names.get(index)) {
-        (Some(function), _) => binary.in_main_module(function),
-        (None, Some(name)) => is_below(&prefixes, name),
-        (None, None) => false,
-    };
-    let chosen = choose(patterns, &names, is_default)?;
-    let indexed = names.iter().zip(chosen).enumerate();
-    let chosen: Vec<(&str, Option<Function>)> = indexed
-        .filter(|(_, (_, chosen))| *chosen)
-        .map(|(index, (name, _))| (*name, functions.get(index).copied()))
-        .collect();
+    let chosen = chosen(binary, &inlined, patterns)?;
     let twins = Twins::among(&chosen);
     Ok(in_parallel(&chosen, |&(name, function)| {
         let callers = inlined.get(name).map_or(&[][..], Vec::as_slice);
@@ -113,6 +95,37 @@ pub fn survey<'b>(
             inlined_into,
         }
     }))
+}
+
+/// The names that `patterns` choose of `binary`, with their bodies by address; those of functions
+/// that only exist inlined last, by name. `inlined` is [`GoBinary::inlined`]'s.
+///
+/// # Errors
+/// Those of [`choose`].
+pub(super) fn chosen<'b>(
+    binary: &'b GoBinary,
+    inlined: &HashMap<&'b str, Vec<&Function>>,
+    patterns: &[Pattern],
+) -> Result<Vec<(&'b str, Option<Function>)>, PlanError> {
+    let functions = binary.functions();
+    let mut names: Vec<&str> = functions
+        .iter()
+        .map(|function| binary.name(function))
+        .collect();
+    names.extend(without_body(inlined, &names));
+
+    let prefixes = binary.main_package_prefixes();
+    let is_default = |index: usize| match (functions.get(index), names.get(index)) {
+        (Some(function), _) => binary.in_main_module(function),
+        (None, Some(name)) => is_below(&prefixes, name),
+        (None, None) => false,
+    };
+    let chosen = choose(patterns, &names, is_default)?;
+    let indexed = names.iter().zip(chosen).enumerate();
+    Ok(indexed
+        .filter(|(_, (_, chosen))| *chosen)
+        .map(|(index, (name, _))| (*name, functions.get(index).copied()))
+        .collect())
 }
 
 fn inlined_everywhere(binary: &GoBinary, callers: &[&Function]) -> Obstacle {
@@ -197,7 +210,7 @@ impl<'b> Twins<'b> {
 }
 
 /// `items` mapped, in their order, on as many CPUs as pay.
-fn in_parallel<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let cpus = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = cpus.min(items.len() / WORTH_A_THREAD).max(1);
     let chunk = items.len().div_ceil(threads).max(1);

@@ -3,13 +3,16 @@
 mod clock;
 mod config;
 mod counting;
+mod cover;
 pub mod doctor;
 mod ending;
 mod error;
 mod ledger;
 mod measurement;
+mod retirement;
 
 pub use config::{Config, Count, RING_BYTES};
+pub use cover::{CoverConfig, cover};
 pub use error::SessionError;
 
 use crate::{

@@ -82,6 +82,7 @@ impl<W: Write> Sink for JsonSink<W> {
             functions: info.functions,
             sites: info.sites,
             start_unix_ns: info.start_unix_ns,
+            coverage: None,
             probe_costs: info.probe_costs.as_ref(),
         };
         Line::Session(session).write(&mut self.out)?;

@@ -35,6 +35,16 @@ pub enum Line<'a> {
     Binary(Binary<'a>),
     /// Something that was checked.
     Check(Check<'a>),
+    /// A function that ran for the first time.
+    Ran(Ran<'a>),
+    /// A phase has begun.
+    Phase(Phase),
+    /// Whether a function ran.
+    Coverage(CoverageLine<'a>),
+    /// Which lines of a file ran.
+    Lines(Lines<'a>),
+    /// Last of a coverage: what it took.
+    CoverLedger(CoverLedger),
 }
 
 /// See [`crate::aggregate::SessionInfo`].
@@ -54,6 +64,9 @@ pub struct Session<'a> {
     pub functions: usize,
     pub sites: usize,
     pub start_unix_ns: u64,
+    /// Of a coverage: `functions` or `lines`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<&'a str>,
     /// What probes cost here: durations are corrected for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_costs: Option<&'a ProbeCosts>,
@@ -217,6 +230,79 @@ pub struct Binary<'a> {
     pub functions: usize,
     pub settings: BTreeMap<&'a str, &'a str>,
     pub facts: BTreeMap<&'a str, String>,
+}
+
+/// A function that ran for the first time, from `cover --watch`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ran<'a> {
+    pub function: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    pub first_run_unix_ns: u64,
+}
+
+/// A phase has begun, from `cover --reset`: nothing is missed from now on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Phase {
+    pub phase: u32,
+}
+
+/// Whether a function ran, from `cover`.
+#[derive(Clone, Debug, Serialize)]
+pub struct CoverageLine<'a> {
+    pub function: &'a str,
+    pub package: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    pub covered: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_run_unix_ns: Option<u64>,
+    /// Its lines with code and those of them that ran, where lines were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lines: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lines_covered: Option<usize>,
+    /// Bodies and inlined copies that can't be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<u32>,
+    /// The phase, where there are phases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<u32>,
+}
+
+/// Which lines of a file ran, from `cover --lines`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Lines<'a> {
+    pub file: &'a str,
+    /// The same as Go's cover profiles name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<&'a str>,
+    pub covered: Vec<u32>,
+    pub uncovered: Vec<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<u32>,
+}
+
+/// See [`crate::aggregate::CoverLedger`].
+#[derive(Clone, Debug, Serialize)]
+pub struct CoverLedger {
+    pub functions: usize,
+    pub functions_covered: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lines: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lines_covered: Option<usize>,
+    pub sites: usize,
+    pub sites_hit: usize,
+    pub sites_left: usize,
+    pub probe_hits: u64,
+    pub retirements: u32,
+    pub retirement_ns: u64,
+    pub end: &'static str,
 }
 
 impl Line<'_> {

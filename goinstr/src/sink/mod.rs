@@ -1,6 +1,9 @@
 //! Statistics → what people and scripts read. One file a format, behind [`Sink`].
 
 mod columns;
+mod cover;
+mod cover_json;
+mod cover_table;
 mod forest;
 mod human;
 pub mod json;
@@ -20,6 +23,9 @@ use crate::aggregate::{CallEvent, Ledger, OpenCall, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
 pub use columns::Sort;
+pub use cover::CoverSink;
+pub use cover_json::CoverJson;
+pub use cover_table::{CoverTable, CoverTableOptions};
 pub use forest::{Cut, Entry};
 pub use human::{count, duration, visible};
 pub use json::JsonSink;

@@ -8,6 +8,7 @@
 mod support;
 
 mod counting;
+mod cover;
 mod doctor;
 mod foreign;
 mod goroutine;
@@ -106,6 +107,7 @@ fn main() -> ExitCode {
         doctor::tests(),
         privilege::tests(),
         trace::tests(),
+        cover::tests(),
         versions::tests(),
         random::tests(),
     ];

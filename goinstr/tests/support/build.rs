@@ -70,6 +70,11 @@ impl Build {
         self.flag("-race").cgo()
     }
 
+    /// With Go's own coverage of the main module.
+    pub fn covered(self) -> Self {
+        self.flag("-cover")
+    }
+
     /// With cgo, which needs a C compiler.
     pub fn cgo(mut self) -> Self {
         self.cgo = true;

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod case;
 pub mod counted;
+pub mod coverage;
 pub mod dice;
 pub mod generate;
 pub mod kernel;

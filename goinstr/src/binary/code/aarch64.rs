@@ -86,6 +86,10 @@ impl InstructionSet for Aarch64 {
         opcode_of(instruction).map_or(Some(Refusal::Opcode), |opcode| uprobe::refusal(&opcode))
     }
 
+    fn repeats(_: &[u8]) -> bool {
+        false
+    }
+
     fn emulated(instruction: &[u8]) -> bool {
         opcode_of(instruction).is_some_and(|opcode| uprobe::emulated(&opcode))
     }

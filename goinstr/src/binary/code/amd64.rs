@@ -60,6 +60,11 @@ impl InstructionSet for Amd64 {
         uprobe::refusal(instruction)
     }
 
+    fn repeats(instruction: &[u8]) -> bool {
+        let decoded = first(instruction);
+        decoded.has_rep_prefix() || decoded.has_repne_prefix()
+    }
+
     fn emulated(instruction: &[u8]) -> bool {
         uprobe::emulated(&first(instruction))
     }

@@ -20,15 +20,38 @@ pub(super) fn site<I: InstructionSet>(
     code: &Code<'_>,
     steps: &[Step],
 ) -> Result<EntrySite, Unmeasurable> {
-    let check = I::stack_check(code).and_then(|check| verified(code, steps, check));
-    let wanted = check.as_ref().map_or(0, |check| check.passed);
-    let chosen = probeable::<I>(code, steps, wanted)?;
-    let restarts = check.as_ref().map_or(0..0, |check| check.restart.clone());
+    let begin = begin::<I>(code, steps);
+    let chosen = probeable::<I>(code, steps, begin.at)?;
+    if steps[chosen].flow == Flow::Return {
+        // Two probes on one instruction run in an order that isn't ours to choose.
+        let why = I::refusal(code.of(&steps[begin.at])).unwrap_or(Refusal::Return);
+        return Err(refused(steps[begin.at].at, why));
+    }
     Ok(EntrySite {
         address: Vaddr(steps[chosen].at),
-        after_stack_check: check.is_some(),
-        reenters: reenters::<I>(code, steps, chosen, restarts),
+        after_stack_check: begin.checked,
+        reenters: reenters::<I>(code, steps, chosen, begin.restarts),
     })
+}
+
+/// Where a call begins.
+pub(super) struct Begin {
+    /// Index of the instruction: the first, or the one that runs when there is stack enough.
+    pub at: usize,
+    /// Whether a stack check stands before it.
+    checked: bool,
+    /// Indices of the block that calls morestack and jumps back; empty without a check.
+    pub restarts: std::ops::Range<usize>,
+}
+
+/// Where a call begins, whether or not that can be probed.
+pub(super) fn begin<I: InstructionSet>(code: &Code<'_>, steps: &[Step]) -> Begin {
+    let check = I::stack_check(code).and_then(|check| verified(code, steps, check));
+    Begin {
+        at: check.as_ref().map_or(0, |check| check.passed),
+        checked: check.is_some(),
+        restarts: check.map_or(0..0, |check| check.restart),
+    }
 }
 
 /// A stack check whose failure is known to start the function again.
@@ -65,7 +88,7 @@ fn verified(code: &Code<'_>, steps: &[Step], check: StackCheck) -> Option<Verifi
 /// every call runs through, once and with SP unchanged, are passed over.
 ///
 /// A call that faults in an instruction passed over (a nil pointer) is not seen to begin.
-fn probeable<I: InstructionSet>(
+pub(super) fn probeable<I: InstructionSet>(
     code: &Code<'_>,
     steps: &[Step],
     wanted: usize,
@@ -78,11 +101,6 @@ fn probeable<I: InstructionSet>(
             return Err(refused(steps[wanted].at, why));
         }
         chosen += 1;
-    }
-    if steps[chosen].flow == Flow::Return {
-        // Two probes on one instruction run in an order that isn't ours to choose.
-        let why = I::refusal(code.of(&steps[wanted])).unwrap_or(Refusal::Return);
-        return Err(refused(steps[wanted].at, why));
     }
     Ok(chosen)
 }

@@ -117,6 +117,9 @@ pub(super) trait InstructionSet {
     /// Why the kernel would refuse a probe on the instruction.
     fn refusal(instruction: &[u8]) -> Option<Refusal>;
 
+    /// Whether the instruction is executed several times over by itself: a probe on it is hit each time.
+    fn repeats(instruction: &[u8]) -> bool;
+
     /// Whether the kernel emulates the instruction when it is probed.
     fn emulated(instruction: &[u8]) -> bool;
 }

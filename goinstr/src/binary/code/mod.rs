@@ -7,16 +7,18 @@
 
 mod aarch64;
 mod amd64;
+mod blocks;
 mod entry;
 mod isa;
 mod leave;
 
+pub use blocks::{Block, Blocks};
 pub use isa::Refusal;
 
 use super::{Arch, Vaddr};
 use aarch64::Aarch64;
 use amd64::Amd64;
-use isa::{Code, Flow, InstructionSet};
+use isa::{Code, Flow, InstructionSet, Step};
 
 /// Where a call of a function can be seen to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,38 @@ pub fn call_sites(
     }
 }
 
+/// Where the function can be seen to begin, also where its end can't be seen.
+///
+/// `bytes` and `address` as for [`call_sites`]. Errors say why it can't.
+pub fn entry(arch: Arch, bytes: &[u8], address: Vaddr) -> Result<Vaddr, Unmeasurable> {
+    let code = Code::new(bytes, address.0);
+    match arch {
+        Arch::X86_64 => blocks::entry_of::<Amd64>(&code, &walk::<Amd64>(&code)?),
+        Arch::Aarch64 => blocks::entry_of::<Aarch64>(&code, &walk::<Aarch64>(&code)?),
+    }
+}
+
+/// The basic blocks of the function.
+///
+/// `bytes` and `address` as for [`call_sites`]. `leaders` are further addresses at which a block
+/// shall begin; the first `resumed` of them are come to in other ways than by jumps (a recovered
+/// panic resumes there).
+pub fn blocks(
+    arch: Arch,
+    bytes: &[u8],
+    address: Vaddr,
+    leaders: &[u64],
+    resumed: usize,
+) -> Result<Blocks, Unmeasurable> {
+    let code = Code::new(bytes, address.0);
+    match arch {
+        Arch::X86_64 => blocks::blocks::<Amd64>(&code, &walk::<Amd64>(&code)?, leaders, resumed),
+        Arch::Aarch64 => {
+            blocks::blocks::<Aarch64>(&code, &walk::<Aarch64>(&code)?, leaders, resumed)
+        }
+    }
+}
+
 /// Address of the first instruction of the function that calls `target` directly.
 ///
 /// `bytes` and `address` as for [`call_sites`]. None too if the bytes don't decode.
@@ -112,10 +146,7 @@ fn sites_of<I: InstructionSet>(
     code: &Code<'_>,
     facts: &FunctionFacts,
 ) -> Result<CallSites, Unmeasurable> {
-    let steps = I::walk(code).map_err(|at| Unmeasurable::Undecodable { at: Vaddr(at) })?;
-    if steps.iter().all(|step| step.flow == Flow::Trap) {
-        return Err(Unmeasurable::NotGo);
-    }
+    let steps = walk::<I>(code)?;
     if facts.assembly
         && let Some(at) = I::loses_g(code, &steps)
     {
@@ -127,6 +158,15 @@ fn sites_of<I: InstructionSet>(
     let exits = leave::returns::<I>(code, &steps)?;
     let entry = entry::site::<I>(code, &steps)?;
     Ok(CallSites { entry, exits })
+}
+
+/// All instructions.
+fn walk<I: InstructionSet>(code: &Code<'_>) -> Result<Vec<Step>, Unmeasurable> {
+    let steps = I::walk(code).map_err(|at| Unmeasurable::Undecodable { at: Vaddr(at) })?;
+    if steps.iter().all(|step| step.flow == Flow::Trap) {
+        return Err(Unmeasurable::NotGo);
+    }
+    Ok(steps)
 }
 
 fn refused(at: u64, why: Refusal) -> Unmeasurable {

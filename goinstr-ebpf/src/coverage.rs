@@ -1,0 +1,44 @@
+//! Coverage: notes when a site was first hit. The site's number is its cookie.
+
+use core::ptr;
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::{
+        bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_ns,
+    },
+    programs::ProbeContext,
+};
+use goinstr_common::{
+    control::PHASE_RECORDING,
+    coverage::{HIT_COUNT_STRIDE, NOT_HIT},
+};
+
+use crate::{atomic, call, maps};
+
+/// A hit of a site.
+#[inline(always)]
+pub fn hit(ctx: &ProbeContext) {
+    if call::phase(bpf_get_current_pid_tgid()) != Some(PHASE_RECORDING) {
+        return;
+    }
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    if let Some(count) = maps::HIT_COUNTS.get_ptr_mut(cpu * HIT_COUNT_STRIDE) {
+        // SAFETY: an element of a map of u64.
+        unsafe { atomic::add(count, 1) };
+    }
+    // SAFETY: the context is this program's own.
+    let site = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    let Some(first) = maps::FIRST_HITS.get_ptr_mut(site as u32) else {
+        return;
+    };
+    // Looked at before it is written, so that the CPUs can share its cache line until the site is
+    // taken out. Two that come at once differ by less than anyone asks for.
+    // SAFETY: an element of a map of u64.
+    unsafe {
+        if ptr::read_volatile(first) == NOT_HIT {
+            ptr::write_volatile(first, bpf_ktime_get_ns());
+        }
+    }
+}

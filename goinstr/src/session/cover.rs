@@ -1,0 +1,388 @@
+//! A coverage from arming to the report: what of a plan runs, in one or several phases.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant as Tick, MissedTickBehavior, interval_at},
+};
+
+use super::{
+    SessionError,
+    clock::{Clock, monotonic_ns},
+    ending::Ending,
+    retirement::{GLANCE, Schedule},
+};
+use crate::{
+    aggregate::{CoverLedger, CoverReport, Coverage, End, Mode, SessionInfo},
+    attach::{AttachError, Method, OneShots, Scope},
+    plan::CoverPlan,
+    sink::CoverSink,
+    target::{Liveness, Process, Target},
+};
+
+/// What a coverage is: validated, whatever it was typed as.
+#[derive(Debug)]
+pub struct CoverConfig {
+    /// Which process or processes.
+    pub target: Target,
+    /// What is waited for.
+    pub plan: CoverPlan,
+    /// The binary's Go version, where it tells.
+    pub go_version: Option<String>,
+    /// The binary's architecture, as the session record names it.
+    pub arch: &'static str,
+    /// Ends after this time; `None`: when told to, or with the target.
+    pub duration: Option<Duration>,
+    /// Time between two reports of how far it is.
+    pub interval: Duration,
+    /// Whether a signal (SIGUSR1) or the Enter key ends a phase and begins the next.
+    pub phases: bool,
+    /// With phases: the last report is of all of them and not of the last alone.
+    pub since_start: bool,
+    /// Arm in this way; `None`: in the best way that the kernel has.
+    pub method: Option<Method>,
+}
+
+/// Waits for what `config` plans until the end comes, and reports to `sink` all the while.
+///
+/// When this returns, whatever it returns, nothing is left in the kernel or in the target.
+pub fn cover(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, SessionError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(SessionError::Runtime)?;
+    runtime.block_on(run(config, sink))
+}
+
+async fn run(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, SessionError> {
+    let process = config.target.process();
+    let pidfd = process.map(Process::pidfd).transpose()?;
+    // Before arming: a signal that comes meanwhile ends it in good order.
+    let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
+    let mut resets = Resets::new(config.phases).map_err(SessionError::Runtime)?;
+    let offsets: Vec<_> = config
+        .plan
+        .sites
+        .iter()
+        .map(|site| site.site.offset)
+        .collect();
+    let exe = config.target.open_path();
+    let sites = OneShots::arm(&offsets, &exe, scope(&config.target), config.method)?;
+    let clock = Clock::now();
+    sites.record();
+    let began = monotonic_ns();
+    ending.after(config.duration);
+    let mut state = State {
+        config,
+        clock,
+        coverage: Coverage::none(&config.plan),
+        before: Coverage::none(&config.plan),
+        known: vec![false; sites.len()],
+        placed: vec![true; sites.len()],
+        sites,
+        schedule: Schedule::new(),
+        phase: 1,
+        began,
+        phase_began: began,
+        retirements: 0,
+        retirement_ns: 0,
+        output: Ok(()),
+    };
+    let info = state.info();
+    state.output = sink.session(&info, &config.plan);
+    let end = state.watch(&mut ending, &mut resets, sink).await?;
+    state.finish(end, sink)?;
+    Ok(end)
+}
+
+/// What changes while it goes on.
+struct State<'c> {
+    config: &'c CoverConfig,
+    clock: Clock,
+    sites: OneShots,
+    /// What ran in this phase.
+    coverage: Coverage,
+    /// What ran in the phases before it.
+    before: Coverage,
+    /// Sites whose hit was seen in this phase.
+    known: Vec<bool>,
+    /// Sites that are armed.
+    placed: Vec<bool>,
+    schedule: Schedule,
+    phase: u32,
+    began: u64,
+    phase_began: u64,
+    retirements: u32,
+    retirement_ns: u64,
+    /// How writing went so far; after an error nothing more is written.
+    output: io::Result<()>,
+}
+
+impl State<'_> {
+    /// Looks, retires and reports until the end comes.
+    async fn watch(
+        &mut self,
+        ending: &mut Ending,
+        resets: &mut Resets,
+        sink: &mut dyn CoverSink,
+    ) -> Result<End, SessionError> {
+        let mut reports = interval_at(Tick::now() + self.config.interval, self.config.interval);
+        reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut glances = interval_at(Tick::now() + GLANCE, GLANCE);
+        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Instant::now();
+        loop {
+            if self.output.is_err() {
+                // Nobody reads any more: going on would only cost.
+                return Ok(End::Signal);
+            }
+            tokio::select! {
+                biased;
+                end = ending.wait() => return Ok(end),
+                () = resets.wait() => {
+                    if self.reset(sink)? {
+                        return Ok(End::TargetExit);
+                    }
+                }
+                _ = glances.tick() => {
+                    self.look(sink);
+                    let passed = last.elapsed();
+                    last = Instant::now();
+                    if self.retire(passed)? {
+                        return Ok(End::TargetExit);
+                    }
+                }
+                _ = reports.tick() => {
+                    let process = self.config.target.process();
+                    if process.is_some_and(|process| process.still_same() != Liveness::Same) {
+                        return Ok(End::TargetExit);
+                    }
+                    let report = self.report();
+                    self.write(|| sink.interval(&report));
+                }
+            }
+        }
+    }
+
+    /// Takes up what was hit since the last look.
+    fn look(&mut self, sink: &mut dyn CoverSink) {
+        let mut new: Vec<(u64, u32)> = Vec::new();
+        for (index, site) in self.config.plan.sites.iter().enumerate() {
+            if self.known[index] {
+                continue;
+            }
+            if let Some(time) = self.sites.first_hit(index) {
+                self.known[index] = true;
+                let functions = self.coverage.hit(site, time);
+                new.extend(functions.into_iter().map(|function| (time, function)));
+            }
+        }
+        // In the order in which they ran.
+        new.sort_unstable();
+        for (time, function) in new {
+            let time = self.clock.unix_ns(time);
+            self.write(|| sink.ran(function, time));
+        }
+        self.write(|| sink.flush());
+    }
+
+    /// Takes out what tells nothing any more, if it is time to. True: the target is gone.
+    fn retire(&mut self, passed: Duration) -> Result<bool, SessionError> {
+        let plan = &self.config.plan;
+        let hit = (0..self.placed.len()).any(|site| self.placed[site] && self.known[site]);
+        if !self.schedule.is_due(self.sites.hits(), passed, hit) {
+            return Ok(false);
+        }
+        let start = Instant::now();
+        let stays: Vec<bool> = plan
+            .sites
+            .iter()
+            .zip(&self.placed)
+            .map(|(site, &placed)| placed && self.coverage.waits_for(site))
+            .collect();
+        if gone(self.sites.keep(|site| stays[site]))? {
+            return Ok(true);
+        }
+        let count = |placed: &[bool]| placed.iter().filter(|&&placed| placed).count();
+        let (of, left) = (count(&self.placed), count(&stays));
+        self.placed = stays;
+        let took = start.elapsed();
+        self.retirements += 1;
+        self.retirement_ns += u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.schedule.done(took, of - left, of);
+        log::debug!("{} of {of} sites taken out in {took:?}", of - left);
+        Ok(false)
+    }
+
+    /// Ends a phase and begins the next. True: the target is gone.
+    fn reset(&mut self, sink: &mut dyn CoverSink) -> Result<bool, SessionError> {
+        self.sites.pause();
+        self.look(sink);
+        let mut report = self.report();
+        report.phase = Some(self.phase);
+        self.write(|| sink.phase(&report));
+        self.before.merge(&self.coverage);
+        self.coverage = Coverage::none(&self.config.plan);
+        self.known.fill(false);
+        if gone(self.sites.forget())? {
+            return Ok(true);
+        }
+        self.placed.fill(true);
+        self.schedule.restart();
+        self.phase += 1;
+        self.phase_began = monotonic_ns();
+        let phase = self.phase;
+        self.write(|| sink.phase_began(phase));
+        Ok(false)
+    }
+
+    /// The final report.
+    fn finish(mut self, end: End, sink: &mut dyn CoverSink) -> Result<(), SessionError> {
+        self.sites.pause();
+        self.sites.disarm();
+        self.look(sink);
+        let count = |sites: &[bool]| sites.iter().filter(|&&site| site).count();
+        let ledger = CoverLedger {
+            sites: self.sites.len(),
+            sites_hit: count(&self.known),
+            sites_left: count(&self.placed),
+            probe_hits: self.sites.hits(),
+            retirements: self.retirements,
+            retirement_ns: self.retirement_ns,
+            end,
+        };
+        if self.config.since_start {
+            let before = std::mem::take(&mut self.before);
+            self.coverage.merge(&before);
+            self.phase_began = self.began;
+        }
+        let mut report = self.report();
+        if self.config.phases && !self.config.since_start {
+            report.phase = Some(self.phase);
+        }
+        self.write(|| sink.finish(&report, &ledger));
+        match self.output {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(SessionError::Output(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&mut self, output: impl FnOnce() -> io::Result<()>) {
+        if self.output.is_ok() {
+            self.output = output();
+        }
+    }
+
+    fn report(&self) -> CoverReport {
+        let mut coverage = self.coverage.clone();
+        for time in coverage.functions.iter_mut().flatten() {
+            *time = self.clock.unix_ns(*time);
+        }
+        CoverReport {
+            phase: None,
+            elapsed_ns: monotonic_ns() - self.phase_began,
+            coverage,
+        }
+    }
+
+    fn info(&self) -> SessionInfo {
+        SessionInfo {
+            pid: self.config.target.pid().map(|pid| pid.0),
+            exe: self.config.target.exe().to_string_lossy().into_owned(),
+            go_version: self.config.go_version.clone(),
+            arch: self.config.arch,
+            kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
+            attach: self.sites.method.name(),
+            functions: self.config.plan.functions.len(),
+            sites: self.sites.len(),
+            start_unix_ns: self.clock.unix_ns(self.began),
+            probe_costs: None,
+            mode: Mode::default(),
+        }
+    }
+}
+
+/// Whether arming failed because the target has exited meanwhile; other errors are errors.
+fn gone(armed: Result<(), AttachError>) -> Result<bool, SessionError> {
+    match armed {
+        Ok(()) => Ok(false),
+        Err(AttachError::Gone { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn scope(target: &Target) -> Scope {
+    match target {
+        Target::Process(process) => Scope::Process {
+            pid: process.pid().0,
+            kernel_pid: process.kernel_pid().map(|pid| pid.0),
+        },
+        Target::Executable { .. } => Scope::Everyone,
+    }
+}
+
+/// What begins a new phase: SIGUSR1, or the Enter key.
+struct Resets {
+    signal: Option<Signal>,
+    keyboard: Option<AsyncFd<io::Stdin>>,
+}
+
+impl Resets {
+    /// Takes over the signal, and the keyboard where there is one.
+    fn new(wanted: bool) -> io::Result<Self> {
+        use io::IsTerminal as _;
+        let keyboard = (wanted && io::stdin().is_terminal())
+            .then(|| {
+                // SAFETY: stdin is one open descriptor for as long as the process lives.
+                unsafe {
+                    AsyncFd::register_with_interest(io::stdin(), tokio::io::Interest::READABLE)
+                }
+                .ok()
+            })
+            .flatten();
+        Ok(Self {
+            signal: wanted
+                .then(|| signal(SignalKind::user_defined1()))
+                .transpose()?,
+            keyboard,
+        })
+    }
+
+    /// Waits. May be dropped and called again.
+    async fn wait(&mut self) {
+        let signal = async {
+            match &mut self.signal {
+                Some(signal) => drop(signal.recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        let line = async {
+            let Some(keyboard) = &self.keyboard else {
+                return std::future::pending().await;
+            };
+            let Ok(mut ready) = keyboard.readable().await else {
+                return std::future::pending().await;
+            };
+            let mut typed = [0; 256];
+            // Readable: this does not block. A terminal hands out whole lines.
+            match rustix::io::read(keyboard.get_ref(), &mut typed) {
+                Ok(0) | Err(_) => std::future::pending().await,
+                Ok(_) => ready.clear_ready(),
+            }
+        };
+        tokio::select! {
+            () = signal => {}
+            () = line => {}
+        }
+    }
+}

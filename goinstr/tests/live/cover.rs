@@ -1,0 +1,306 @@
+//! Coverage: the same programs built with `go build -cover` are the oracle.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
+
+use crate::{
+    Test,
+    support::{
+        build::Build,
+        coverage::{self, CoverReport, Covering, Profile, run},
+        lines::Lines,
+        process::{Target, patience},
+        text,
+        toolchain::{self, Toolchain},
+    },
+    test,
+};
+
+/// Targets that do the same in each run, with what else they need.
+const TARGETS: [(&str, &[&str]); 9] = [
+    ("paths", &[]),
+    ("panics", &[]),
+    ("goexit", &[]),
+    ("iterators", &[]),
+    ("nesting", &[]),
+    ("noreturn", &[]),
+    ("calls", &[]),
+    ("overtaken", &[]),
+    ("deep", &[]),
+];
+
+/// `go build -cover` and `go tool covdata` came with Go 1.20.
+const FIRST_WITH_COVERAGE: u32 = 20;
+
+pub fn tests() -> Vec<Test> {
+    let mut tests: Vec<Test> = Vec::new();
+    for (target, args) in TARGETS {
+        tests.push(test(
+            format!("cover::functions_agree_with_go_build_cover::{target}"),
+            move || functions(target, args, toolchain::usual().context("no Go")?),
+        ));
+    }
+    let versions = toolchain::all()
+        .iter()
+        .skip(1)
+        .filter(|toolchain| toolchain.at_least(FIRST_WITH_COVERAGE));
+    for toolchain in versions {
+        tests.push(test(
+            format!(
+                "cover::functions_agree_with_go_build_cover::{}",
+                toolchain.version
+            ),
+            move || functions("paths", &[], toolchain),
+        ));
+    }
+    tests.extend([
+        test("cover::each_phase_has_what_ran_in_it", || phases(&[])),
+        test("cover::all_phases_together_since_the_start", since_start),
+        test("cover::lines_that_ran_and_lines_that_did_not", lines),
+        test("cover::one_perf_event_a_site", || phases(PERF)),
+        test("cover::functions_are_told_as_they_run", watch),
+        test("cover::the_targets_exit_ends_it", exit),
+    ]);
+    tests.push(test("cover::processes_of_one_file_are_merged", shop));
+    tests
+}
+
+/// Covers a target from before its start to its end.
+fn covered(exe: &Path, args: &[&str], options: &[&str]) -> Result<CoverReport> {
+    let path = exe.to_str().context("not UTF-8")?;
+    let covering = Covering::start(&[&["--exe", path], options].concat())?;
+    run(exe, args, &[])?;
+    covering.interrupt()
+}
+
+fn functions(target: &str, args: &[&str], toolchain: &Toolchain) -> Result<()> {
+    let build = Build::of(target).with(toolchain);
+    let truth = Profile::of_run(&build.clone().covered().executable()?, toolchain, args, &[])?;
+    let report = covered(&build.executable()?, args, &["main.*"])?;
+    compare(&truth, &report)
+}
+
+/// Every function ran exactly if Go's own coverage says so.
+fn compare(truth: &Profile, report: &CoverReport) -> Result<()> {
+    let mut compared = 0;
+    let mut differences = Vec::new();
+    for function in &report.functions {
+        let (Some(file), Some(line)) = (&function.file, function.line) else {
+            differences.push(format!("{}: no place in the source", function.function));
+            continue;
+        };
+        let source = fs::read_to_string(file)?;
+        match truth.function(file, &source, line) {
+            Some(ran) if ran == function.covered => compared += 1,
+            Some(ran) => differences.push(format!(
+                "{} ({file}:{line}): ran {}, truly {ran}",
+                function.function, function.covered
+            )),
+            None => println!("not compared: {} ({file}:{line})", function.function),
+        }
+    }
+    ensure!(differences.is_empty(), "{}", differences.join("\n"));
+    ensure!(
+        compared * 10 >= report.functions.len() * 9 && compared > 3,
+        "only {compared} of {} functions were compared",
+        report.functions.len()
+    );
+    Ok(())
+}
+
+/// The demo shop and its customers: two processes of one file, which do different things.
+fn shop() -> Result<()> {
+    let toolchain = toolchain::usual().context("no Go")?;
+    let build = Build::of("demo").with(toolchain);
+    let counted = build.clone().covered().executable()?;
+    let gocoverdir = coverage::folder(&counted)?;
+    trade(&counted, &[("GOCOVERDIR", &gocoverdir.to_string_lossy())])?;
+    let truth = Profile::of_folder(&gocoverdir, toolchain)?;
+    let exe = build.executable()?;
+    let path = exe.to_str().context("not UTF-8")?;
+    let covering = Covering::start(&["--exe", path])?;
+    trade(&exe, &[])?;
+    compare(&truth, &covering.interrupt()?)
+}
+
+/// A shop that is open for some seconds, and its customers.
+fn trade(exe: &Path, env: &[(&str, &str)]) -> Result<()> {
+    let mut shop = Command::new(exe)
+        .args(["-for", "5s"])
+        .envs(env.iter().copied())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut lines = Lines::of("the shop", shop.stdout.take().context("no stdout")?);
+    let said = lines.wait_for("`listening`", patience(), |line| {
+        line.starts_with("listening")
+    })?;
+    let address = said.split_whitespace().nth(1).context("no address")?;
+    run(exe, &["-load", address, "-for", "3s"], env)?;
+    ensure!(shop.wait()?.success(), "the shop failed");
+    Ok(())
+}
+
+/// What `paths` runs in its first part and its second.
+const FIRST: &[&str] = &["main.onlyFirst", "main.(*circle).area", "main.closures"];
+const SECOND: &[&str] = &["main.onlySecond", "main.onlySecond.func1"];
+const NEVER: &[&str] = &["main.never", "main.smallUnused", "main.closures.func1"];
+const BOTH: &[&str] = &[
+    "main.branches",
+    "main.dense",
+    "main.mayPanic",
+    "main.square.area",
+];
+const PERF: &[&str] = &["--attach-by", "perf_event"];
+
+/// Starts `paths` and covers it, up to the end of its first part.
+fn half(options: &[&str]) -> Result<(Target, Covering)> {
+    let exe = Build::of("paths").executable()?;
+    let mut target = Target::start(&exe, &[] as &[&str])?;
+    let pid = target.pid.to_string();
+    let covering = Covering::start(&[&["--pid", &pid, "main.*"], options].concat())?;
+    target.go()?;
+    target.wait_for("half")?;
+    Ok((target, covering))
+}
+
+/// The second part, and the end of goinstr.
+fn rest(mut target: Target, covering: Covering) -> Result<CoverReport> {
+    target.go()?;
+    target.wait_for(r#""type":"done""#)?;
+    let report = covering.interrupt()?;
+    let exe = Build::of("paths").executable()?;
+    text::wait_until_original(target.pid, &exe)?;
+    target.release()?;
+    Ok(report)
+}
+
+fn ran(functions: &[coverage::Function], yes: &[&[&str]], no: &[&[&str]]) -> Result<()> {
+    let covered = coverage::covered(functions);
+    for name in yes.concat() {
+        ensure!(covered.contains(name), "{name} did not run: {covered:?}");
+    }
+    for name in no.concat() {
+        ensure!(!covered.contains(name), "{name} ran");
+        ensure!(
+            functions.iter().any(|function| function.function == name),
+            "{name} is not told of"
+        );
+    }
+    Ok(())
+}
+
+fn phases(options: &[&str]) -> Result<()> {
+    let (target, mut covering) = half(&[&["--reset"], options].concat())?;
+    covering.signal(Signal::USR1)?;
+    second_phase(&mut covering)?;
+    let report = rest(target, covering)?;
+    let first = report.phases.get(&1).context("no first phase")?;
+    ran(first, &[FIRST, BOTH], &[SECOND, NEVER])?;
+    ran(&report.functions, &[SECOND, BOTH], &[FIRST, NEVER])?;
+    ensure!(report.functions.iter().all(|f| f.phase == Some(2)));
+    ensure!(report.ledger.end == "signal" && report.lines.is_empty());
+    let by = if options.is_empty() {
+        "uprobe_multi"
+    } else {
+        "perf_event"
+    };
+    ensure!(report.session["attach"] == by, "{}", report.session);
+    Ok(())
+}
+
+/// Lines of `paths` that run, and lines that don't, each found by what stands in it.
+fn lines() -> Result<()> {
+    let (target, covering) = half(&["--lines"])?;
+    let report = rest(target, covering)?;
+    ran(&report.functions, &[FIRST, SECOND, BOTH], &[NEVER])?;
+    ensure!(report.skipped.is_empty(), "{:?}", report.skipped);
+    let (path, lines) = report.lines.first_key_value().context("no lines")?;
+    let source = fs::read_to_string(path)?;
+    for (text, expected) in [
+        (r#"return "zero""#, true),
+        (r#"return "large""#, false),
+        (r#"return "negative""#, false),
+        ("total += small(i)", true),
+        ("return n*3 + 1", true),
+        ("return n*5 + 2", false),
+        (r#"text.WriteString("two")"#, true),
+        (r#"text.WriteString("three")"#, true),
+        (r#"text.WriteString("five")"#, false),
+        (r#"return "seven""#, true),
+        ("sink += 5", false),
+        (r#"panic(errors.New("two"))"#, true),
+        ("sink += 100", false),
+        ("sink += never(sink)", false),
+    ] {
+        let at = source.lines().position(|line| line.trim() == text);
+        let at = u32::try_from(at.with_context(|| format!("no line {text}"))? + 1)?;
+        ensure!(
+            lines.covered.contains(&at) == expected && lines.uncovered.contains(&at) != expected,
+            "{at}: {text}: should{} have run",
+            if expected { "" } else { " not" }
+        );
+    }
+    Ok(())
+}
+
+fn second_phase(covering: &mut Covering) -> Result<()> {
+    let began = |line: &str| line == r#"{"type":"phase","phase":2}"#;
+    let wait = covering.lines.wait_for("phase 2", patience(), began);
+    wait.map(drop)
+}
+
+fn since_start() -> Result<()> {
+    let (target, mut covering) = half(&["--reset", "--since-start"])?;
+    covering.signal(Signal::USR1)?;
+    second_phase(&mut covering)?;
+    let report = rest(target, covering)?;
+    ran(&report.functions, &[FIRST, SECOND, BOTH], &[NEVER])
+}
+
+fn watch() -> Result<()> {
+    let (target, mut covering) = half(&["--watch"])?;
+    let told =
+        |name: &'static str| move |line: &str| line.contains("\"ran\"") && line.contains(name);
+    covering.lines.wait_for(
+        "the last of the first part",
+        patience(),
+        told("main.closures.func2"),
+    )?;
+    let report = rest(target, covering)?;
+    let place = |name: &str| report.ran.iter().position(|ran| ran == name);
+    ensure!(
+        place("main.onlyFirst").is_some()
+            && place("main.onlyFirst") < place("main.branches")
+            && place("main.branches") < place("main.dense")
+            && place("main.dense") < place("main.closures")
+            && place("main.closures") < place("main.onlySecond"),
+        "told in the order {:?}",
+        report.ran
+    );
+    let told: BTreeSet<&str> = report.ran.iter().map(String::as_str).collect();
+    ensure!(told == report.covered() && told.len() == report.ran.len());
+    Ok(())
+}
+
+fn exit() -> Result<()> {
+    let (mut target, covering) = half(&[])?;
+    // Twenty times what passes between two looks.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    target.go()?;
+    target.wait_for(r#""type":"done""#)?;
+    target.release()?;
+    let report = covering.finish()?;
+    let ledger = &report.ledger;
+    ensure!(
+        ledger.end == "target_exit" && ledger.retirements > 0 && ledger.sites_left < ledger.sites,
+        "{ledger:?}"
+    );
+    ran(&report.functions, &[FIRST, SECOND, BOTH], &[NEVER])
+}

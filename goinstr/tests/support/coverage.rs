@@ -1,0 +1,366 @@
+//! The real `goinstr cover` at work, and Go's own coverage of the same program as its oracle.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{build, lines::Lines, process::patience, toolchain::Toolchain};
+
+/// A `goinstr cover` whose probes are in place.
+pub struct Covering {
+    child: Child,
+    pub lines: Lines,
+    errors: Lines,
+}
+
+impl Covering {
+    /// Starts it with these arguments and JSON output, and waits for the session line.
+    pub fn start(args: &[&str]) -> Result<Self> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+            .args(["cover", "--output", "json"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("can't run goinstr")?;
+        let lines = Lines::of("goinstr", child.stdout.take().context("no stdout")?);
+        let errors = Lines::of(
+            "goinstr's stderr",
+            child.stderr.take().context("no stderr")?,
+        );
+        let mut covering = Self {
+            child,
+            lines,
+            errors,
+        };
+        let session = covering
+            .lines
+            .wait_for("the session line", patience(), |line| {
+                line.contains(r#""type":"session""#)
+            });
+        if let Err(error) = session {
+            let _ = covering.child.kill();
+            let _ = covering.errors.wait_for_end(patience());
+            bail!("{error:#}; stderr: {}", covering.errors.tail());
+        }
+        Ok(covering)
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("a pid that is none")?, signal).context("can't signal goinstr")
+    }
+
+    /// Ends it as Ctrl-C does and returns what it reported.
+    pub fn interrupt(self) -> Result<CoverReport> {
+        self.signal(Signal::INT)?;
+        self.finish()
+    }
+
+    /// Waits for its own end and returns what it reported.
+    pub fn finish(mut self) -> Result<CoverReport> {
+        self.lines.wait_for_end(patience())?;
+        let status = self.child.wait()?;
+        self.errors.wait_for_end(patience())?;
+        ensure!(
+            status.code() == Some(0),
+            "goinstr ended with {status}: {}",
+            self.errors.tail()
+        );
+        CoverReport::parse(&self.lines.seen)
+    }
+}
+
+impl Drop for Covering {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A `coverage` line.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Function {
+    pub function: String,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    pub covered: bool,
+    pub first_run_unix_ns: Option<u64>,
+    pub phase: Option<u32>,
+}
+
+/// The `cover_ledger` line.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CoverLedger {
+    pub functions: usize,
+    pub functions_covered: usize,
+    pub sites: usize,
+    pub sites_hit: usize,
+    pub sites_left: usize,
+    pub probe_hits: u64,
+    pub retirements: u32,
+    pub end: String,
+}
+
+/// Lines of one file.
+#[derive(Clone, Debug, Default)]
+pub struct FileLines {
+    pub covered: BTreeSet<u32>,
+    pub uncovered: BTreeSet<u32>,
+}
+
+/// What it printed.
+#[derive(Clone, Debug)]
+pub struct CoverReport {
+    pub session: Value,
+    /// Name → reason.
+    pub skipped: BTreeMap<String, String>,
+    /// Of the last phase, or of all.
+    pub functions: Vec<Function>,
+    /// Of the phases before.
+    pub phases: BTreeMap<u32, Vec<Function>>,
+    /// By path.
+    pub lines: BTreeMap<String, FileLines>,
+    pub ran: Vec<String>,
+    pub ledger: CoverLedger,
+}
+
+impl CoverReport {
+    /// Reads the lines and holds them against each other.
+    pub fn parse(lines: &[String]) -> Result<Self> {
+        let mut phases: BTreeMap<u32, Vec<Function>> = BTreeMap::new();
+        let (mut skipped, mut ran) = (BTreeMap::new(), Vec::new());
+        let mut of_files: BTreeMap<String, FileLines> = BTreeMap::new();
+        let (mut session, mut ledger) = (None, None);
+        for line in lines {
+            let value: Value = serde_json::from_str(line).with_context(|| line.clone())?;
+            ensure!(ledger.is_none(), "a line after the ledger: {line}");
+            let text = |field: &str| {
+                value[field]
+                    .as_str()
+                    .map(str::to_owned)
+                    .context(line.clone())
+            };
+            match value["type"].as_str() {
+                Some("session") => session = Some(value),
+                Some("skipped") => {
+                    skipped.insert(text("function")?, text("reason")?);
+                }
+                Some("phase") => {}
+                Some("ran") => ran.push(text("function")?),
+                Some("coverage") => {
+                    let function: Function =
+                        serde_json::from_value(value).with_context(|| line.clone())?;
+                    ensure!(
+                        function.covered == function.first_run_unix_ns.is_some(),
+                        "covered without a time: {line}"
+                    );
+                    phases
+                        .entry(function.phase.unwrap_or(u32::MAX))
+                        .or_default()
+                        .push(function);
+                }
+                Some("lines") => {
+                    let numbers = |field: &str| -> Result<BTreeSet<u32>> {
+                        serde_json::from_value(value[field].clone()).with_context(|| line.clone())
+                    };
+                    let file = of_files.entry(text("file")?).or_default();
+                    file.covered = numbers("covered")?;
+                    file.uncovered = numbers("uncovered")?;
+                }
+                Some("cover_ledger") => {
+                    ledger = Some(serde_json::from_value(value).with_context(|| line.clone())?);
+                }
+                other => bail!("an unknown type {other:?}: {line}"),
+            }
+        }
+        let functions = phases.pop_last().map(|(_, last)| last).unwrap_or_default();
+        let report = Self {
+            session: session.context("no session line")?,
+            skipped,
+            functions,
+            phases,
+            lines: of_files,
+            ran,
+            ledger: ledger.context("no ledger line")?,
+        };
+        let ledger = &report.ledger;
+        let covered = report.functions.iter().filter(|f| f.covered).count();
+        ensure!(
+            ledger.functions == report.functions.len()
+                && ledger.functions_covered == covered
+                && ledger.sites_hit <= ledger.sites
+                && ledger.sites_left <= ledger.sites
+                && ledger.probe_hits >= ledger.sites_hit as u64,
+            "figures that can't be: {ledger:?}, {covered} functions covered"
+        );
+        Ok(report)
+    }
+
+    /// Names of the functions that ran.
+    pub fn covered(&self) -> BTreeSet<&str> {
+        covered(&self.functions)
+    }
+}
+
+/// Names of those that ran.
+pub fn covered(functions: &[Function]) -> BTreeSet<&str> {
+    let ran = functions.iter().filter(|function| function.covered);
+    ran.map(|function| function.function.as_str()).collect()
+}
+
+/// A block of a Go cover profile. Lines and columns count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Block {
+    pub start: (u32, u32),
+    pub end: (u32, u32),
+    pub ran: bool,
+}
+
+/// Go's own coverage: blocks by file, as its profiles name it.
+#[derive(Clone, Debug, Default)]
+pub struct Profile(pub BTreeMap<String, Vec<Block>>);
+
+impl Profile {
+    /// Runs a program that was built with `-cover` and reads what it left.
+    pub fn of_run(
+        exe: &Path,
+        toolchain: &Toolchain,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<Self> {
+        let folder = folder(exe)?;
+        run(
+            exe,
+            args,
+            &[env, &[("GOCOVERDIR", &folder.to_string_lossy())]].concat(),
+        )?;
+        Self::of_folder(&folder, toolchain)
+    }
+
+    /// Reads a GOCOVERDIR.
+    pub fn of_folder(folder: &Path, toolchain: &Toolchain) -> Result<Self> {
+        let text = folder.join("profile");
+        let output = Command::new(&toolchain.go)
+            .args(["tool", "covdata", "textfmt"])
+            .arg(format!("-i={}", folder.display()))
+            .arg(format!("-o={}", text.display()))
+            .env("GOTOOLCHAIN", "local")
+            .env_remove("GOROOT")
+            .output()
+            .context("can't run go")?;
+        ensure!(
+            output.status.success(),
+            "go tool covdata: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Self::parse(&fs::read_to_string(text)?)
+    }
+
+    /// Reads a profile's text.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut files: BTreeMap<String, Vec<Block>> = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.starts_with("mode:")) {
+            // file:line.column,line.column statements count
+            let parse = || {
+                let (file, rest) = line.rsplit_once(':')?;
+                let mut numbers = rest.split([',', ' ', '.']).map(str::parse::<u32>);
+                let mut next = || numbers.next()?.ok();
+                let start = (next()?, next()?);
+                let end = (next()?, next()?);
+                let _statements = next()?;
+                let ran = next()? > 0;
+                let block = Block { start, end, ran };
+                Some((file.to_owned(), block))
+            };
+            let (file, block) = parse().with_context(|| format!("no block: {line}"))?;
+            files.entry(file).or_default().push(block);
+        }
+        for blocks in files.values_mut() {
+            blocks.sort_unstable();
+        }
+        Ok(Self(files))
+    }
+
+    /// The blocks of a file, by the path that the compiler recorded.
+    pub fn blocks(&self, path: &str) -> &[Block] {
+        let name = Path::new(path).file_name();
+        let folder = Path::new(path).parent().and_then(Path::file_name);
+        let named = || {
+            let files = self
+                .0
+                .iter()
+                .map(|(file, blocks)| (Path::new(file), blocks));
+            files.filter(|(file, _)| file.file_name() == name)
+        };
+        // Of several files with the same name it is the one whose folder has the same too.
+        let several = named().count() > 1;
+        named()
+            .find(|(file, _)| !several || file.parent().and_then(Path::file_name) == folder)
+            .map_or(&[], |(_, blocks)| blocks)
+    }
+
+    /// Whether the function ran whose `func` stands at a line of this source; `None` if Go counts
+    /// nothing in it (an empty body).
+    pub fn function(&self, path: &str, source: &str, line: u32) -> Option<bool> {
+        let lines: Vec<&str> = source.lines().collect();
+        let text = lines.get(line.checked_sub(1)? as usize)?;
+        let func = text.find("func")?;
+        let brace = u32::try_from(func + text[func..].find('{')? + 1).ok()?;
+        // Up to Go 1.26 the first block begins with the brace, since 1.27 with the statement.
+        let first = self
+            .blocks(path)
+            .iter()
+            .find(|block| block.start >= (line, brace))?;
+        let empty = (line..=first.start.0).any(|number| {
+            let text = lines.get(number as usize - 1).copied().unwrap_or("");
+            let code = text.split("//").next().unwrap_or("");
+            let from = if number == line { brace as usize } else { 0 };
+            let to = if number == first.start.0 {
+                (first.start.1 as usize - 1).min(code.len())
+            } else {
+                code.len()
+            };
+            code.get(from..to)
+                .is_some_and(|between| between.contains('}'))
+        });
+        (!empty).then_some(first.ran)
+    }
+}
+
+/// Runs a program to its end, its handshake answered by the end of stdin.
+pub fn run(exe: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<()> {
+    let output = Command::new(exe)
+        .args(args)
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("can't run {}", exe.display()))?;
+    ensure!(
+        output.status.success(),
+        "{} ended with {}: {}",
+        exe.display(),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// An empty folder for what a program leaves.
+pub fn folder(exe: &Path) -> Result<PathBuf> {
+    let name = exe.file_name().context("no name")?.to_string_lossy();
+    let folder = build::scratch().join(format!("{name}-coverage-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
