@@ -40,8 +40,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .stdout(Stdio::piped()),
     )?;
     let address = server.address()?;
-    let _customers =
-        Running::start(Command::new(&shop).args(["-for", &lifetime, "-load", &address]))?;
+    let _customers = Running::start(
+        Command::new(&shop)
+            .args(["-for", &lifetime, "-load", &address])
+            .stdout(Stdio::null()),
+    )?;
 
     let mut attach = command::as_root(&goinstr)?;
     attach
@@ -53,10 +56,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// A child that ends with us.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
+    pub fn start(command: &mut Command) -> Result<Self> {
         command::say(command);
         Ok(Self(
             command
@@ -67,7 +70,7 @@ impl Running {
     }
 
     /// Waits for the `listening ADDRESS` that the server prints.
-    fn address(&mut self) -> Result<String> {
+    pub fn address(&mut self) -> Result<String> {
         let stdout = self.0.stdout.take().context("the server's stdout")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;

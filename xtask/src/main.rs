@@ -15,6 +15,7 @@ mod packages;
 mod programs;
 mod runner;
 mod setup;
+mod soak;
 mod test;
 mod toolchains;
 mod vm;
@@ -45,6 +46,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Throw guided random bytes at what reads untrusted ones
     Fuzz(fuzz::Arguments),
+    /// Attach to a server under load again and again, for an hour or as long as told
+    Soak(soak::Arguments),
     /// Fetch the Go toolchains that the tests build their targets with
     Toolchains,
     /// Fetch programs that others built, for the tests to read
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Toolchains => toolchains::run(),
         Task::Programs => programs::run(),
         Task::CheckArm64 => arm64::run(),

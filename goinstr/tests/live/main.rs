@@ -31,10 +31,13 @@ use std::{process::ExitCode, sync::RwLock, time::Duration};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use support::{build, kernel, toolchain};
+use support::{build, kernel, objects::Objects, toolchain};
 
 /// Tests at once: each keeps a target, its load and goinstr busy.
 const PARALLEL: usize = 2;
+
+/// How long the kernel may take to free what the tests made.
+const SETTLING: Duration = Duration::from_secs(60);
 
 /// A test: the behaviour it proves, and the proof.
 pub struct Test {
@@ -123,25 +126,14 @@ fn main() -> ExitCode {
         })
         .with_ignored_flag(ignored)
     });
-    let programs = kernel::programs();
+    let before = Objects::now();
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    if obstacle.is_none() && !arguments.list && !settles_at(programs) {
-        eprintln!(
-            "BPF programs before the tests: {programs:?}, after: {:?}",
-            kernel::programs()
-        );
-        return ExitCode::FAILURE;
+    if obstacle.is_none() && !arguments.list {
+        let left = before.and_then(|before| Objects::left_since(&before, SETTLING));
+        if left != Some(Objects::default()) {
+            eprintln!("left in the kernel: {left:?}");
+            return ExitCode::FAILURE;
+        }
     }
     conclusion.exit_code()
-}
-
-/// Whether the kernel is back to as many BPF programs; it frees them a little after their end.
-fn settles_at(programs: Option<usize>) -> bool {
-    (0..100).any(|_| {
-        let settled = kernel::programs() <= programs;
-        if !settled {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        settled
-    })
 }

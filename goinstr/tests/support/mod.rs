@@ -9,6 +9,7 @@ pub mod generate;
 pub mod kernel;
 pub mod lines;
 pub mod measurement;
+pub mod objects;
 pub mod process;
 pub mod report;
 pub mod text;

@@ -3,7 +3,7 @@
 // one lock, a report encodes a lot of JSON.
 //
 //	shop                serves on a free loopback port and prints `listening ADDR`
-//	shop -load ADDR     is its customers
+//	shop -load ADDR     is its customers, and prints how many requests were answered or failed
 //
 // Both end by themselves after -for, so that nothing is left behind when their parent dies.
 package main
@@ -20,11 +20,12 @@ import (
 
 func main() {
 	address := flag.String("load", "", "send requests to the shop at this address")
+	customers := flag.Int("customers", 16, "number of customers that send them")
 	lifetime := flag.Duration("for", time.Minute, "end after this time")
 	flag.Parse()
 
 	if *address != "" {
-		visit(*address, *lifetime)
+		visit(*address, *customers, *lifetime)
 		return
 	}
 	if err := serve(*lifetime); err != nil {

@@ -20,6 +20,10 @@ use std::{
 /// The release whose QEMU is used: 7.2 and older are flaky with newer x86_64 kernels.
 const EMULATOR_RELEASE: &str = "trixie";
 
+/// Kernel parameters. The mitigations are for real CPUs; emulated, they are what takes longest.
+const PARAMETERS: &str =
+    "panic=-1 quiet mitigations=off init_on_alloc=0 rcupdate.rcu_cpu_stall_suppress=1";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Arch {
     #[value(name = "x86_64", alias = "amd64")]
@@ -196,7 +200,7 @@ impl Emulator {
             .arg("-initrd")
             .arg(initramfs)
             .arg("-append")
-            .arg(format!("console={} panic=-1 quiet", arch.console()))
+            .arg(format!("console={} {PARAMETERS}", arch.console()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         command::say(&qemu);

@@ -3,22 +3,16 @@
 use super::{guest::MARK, machine::Kernel};
 
 /// The live tests that a guest runs. Left out are those that need a Go toolchain or a C compiler
-/// there, compare times, or take minutes under emulation.
-pub const TESTS: [&str; 15] = [
-    "stack::growth_in_the_middle_of_calls_counts_once",
+/// there or compare times, and most others: to load the kernel program takes the verifier up to a
+/// minute under emulation. `--test` runs any of those for which there are targets.
+pub const TESTS: [&str; 8] = [
     "panic::recovered_at_every_depth",
-    "panic::goexit_ends_all_frames_and_g_is_used_again",
-    "goroutine::signals_and_preemption",
-    "goroutine::threads_and_migration_gomaxprocs_2",
-    "foreign::tail_calling_wrappers",
-    "open::before_attaching_are_orphan_returns",
-    "lifetime::target_becomes_another_program",
+    "stack::growth_in_the_middle_of_calls_counts_once",
     "lifetime::children_of_the_target_are_not_counted",
-    "lifetime::another_process_of_the_same_file",
     "lifetime::goinstr_is_killed_and_the_target_goes_on",
-    "modes::a_full_ring_loses_calls_by_name",
-    "modes::each_single_call_has_its_outcome",
+    "goroutine::threads_and_migration_gomaxprocs_2",
     "modes::grow_armed_by_perf_events",
+    "open::before_attaching_are_orphan_returns",
     "nesting::exclusive_times_add_up",
 ];
 
