@@ -46,6 +46,8 @@ pub(super) enum Fault {
     Damaged(&'static str),
     /// The file could not be read; says which part.
     Read(&'static str, io::Error),
+    /// It is whole, and of a kind that isn't read; says of which.
+    Unsupported(&'static str),
 }
 
 impl Fault {
@@ -53,6 +55,10 @@ impl Fault {
         let path = path.to_owned();
         match self {
             Fault::Damaged(what) => BinaryError::Damaged { path, what },
+            Fault::Unsupported(what) => BinaryError::UnsupportedElf {
+                path,
+                what: what.to_owned(),
+            },
             Fault::Read(what, source) => BinaryError::Read { path, what, source },
         }
     }

@@ -23,7 +23,7 @@ const TABLE_LIMIT: usize = 16;
 const PLACE_LIMIT: usize = 4096;
 
 /// Bytes of moduledata that are read: up to `gofunc` and what follows it, in every version.
-const SIZE: u64 = 376;
+const SIZE: u64 = 384;
 
 /// How the table was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +93,38 @@ impl ModuleData {
         for place in places(elf, table, table.wrapping_add(header.funcname))? {
             let bytes = elf.read_up_to(place, SIZE)?;
             if let Some(found) = Self::parse(&bytes, table, header, source, elf) {
+                // Addresses of functions would be wrong. Go's linker does it for 32-bit ARM,
+                // PPC64 and macOS only (`splitTextSections` in `cmd/link/internal/ld/data.go`).
+                if found.text_is_split(&bytes, elf) {
+                    return Err(Fault::Unsupported("a program with several text sections"));
+                }
                 return Ok(Some(found));
             }
         }
         Ok(None)
+    }
+
+    /// Whether `textsectmap` has several entries, each of `vaddr`, `end` and `baseaddr`: then what
+    /// is an offset from the text start goes through it.
+    fn text_is_split(&self, bytes: &[u8], elf: &Elf) -> bool {
+        let (oldest, newest) = self.versions;
+        let at = match (oldest, newest) {
+            (..18, _) => return false,
+            (18, _) => 312,
+            (20, _) => 328,
+            (26, _) => 336,
+            _ => 360,
+        };
+        let word = |i: usize| u64_at(bytes, at + 8 * i);
+        let (Some(map), Some(length), Some(capacity)) = (word(0), word(1), word(2)) else {
+            return false;
+        };
+        // A field that moved in a newer Go would be anything: believed only if it fits.
+        (2..1 << 16).contains(&length)
+            && length == capacity
+            && elf.read(map, 24).is_ok_and(|first| {
+                u64_at(&first, 0) == Some(0) && u64_at(&first, 16) == Some(self.text)
+            })
     }
 
     fn parse(

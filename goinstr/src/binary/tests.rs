@@ -262,6 +262,37 @@ fn what_is_no_go_program_is_refused_in_words() {
     ));
 }
 
+/// Go's linker splits the text of other architectures than ours: the table is made here.
+#[test]
+fn a_split_text_is_refused() {
+    let built = build("basic", &[]);
+    let binary = built.open();
+    let module = &binary.module;
+    let mut bytes = fs::read(&built.path).unwrap();
+    let words = |words: [u64; 2]| words.map(u64::to_le_bytes).concat();
+    let data = binary.elf.segments().iter().find(|s| s.writable).unwrap();
+    let found: Vec<usize> = bytes
+        .windows(24)
+        .enumerate()
+        .skip(data.offset as usize)
+        .filter(|(_, window)| {
+            // One entry, in a slice of its own, as the linker writes it.
+            window[8..] == words([1, 1])
+                && binary
+                    .elf
+                    .read(u64::from_le_bytes(window[..8].try_into().unwrap()), 24)
+                    .is_ok_and(|entry| entry[16..] == module.text.to_le_bytes())
+        })
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(found.len(), 1, "textsectmap");
+    bytes[found[0] + 8..found[0] + 24].copy_from_slice(&words([2, 2]));
+    let path = built.path.with_file_name("split");
+    fs::write(&path, bytes).unwrap();
+    let error = GoBinary::open(&path).unwrap_err().to_string();
+    assert!(error.contains("several text sections"), "{error}");
+}
+
 #[test]
 fn half_a_program_is_called_damaged() {
     let bytes = intact();

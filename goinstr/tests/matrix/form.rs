@@ -21,6 +21,8 @@ pub enum Mode {
     Unoptimised,
     /// With C code, linked by the C linker.
     CgoExternal,
+    /// Position-independent, by the C linker, with the relocations packed (`DT_RELR`).
+    PackedPie,
     /// With the standard library's C code, linked by Go's linker.
     CgoInternal,
     CShared,
@@ -39,12 +41,13 @@ pub enum Mode {
 }
 
 impl Mode {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Executable,
         Self::Pie,
         Self::Trimpath,
         Self::Unoptimised,
         Self::CgoExternal,
+        Self::PackedPie,
         Self::CgoInternal,
         Self::CShared,
         Self::EntryLoop,
@@ -59,7 +62,7 @@ impl Mode {
     fn target(self) -> &'static str {
         match self {
             Self::Executable | Self::Pie | Self::Trimpath | Self::Unoptimised => "basic",
-            Self::CgoExternal => "cgo",
+            Self::CgoExternal | Self::PackedPie => "cgo",
             Self::CgoInternal => "cgoint",
             Self::CShared => "cshared",
             Self::EntryLoop => "entryloop",
@@ -84,6 +87,10 @@ impl Mode {
             Self::Trimpath => &["-trimpath"],
             Self::Unoptimised => &["-gcflags=all=-N -l"],
             Self::CgoExternal => &["-ldflags=-linkmode=external"],
+            Self::PackedPie => &[
+                "-buildmode=pie",
+                "-ldflags=-linkmode=external -extldflags=-Wl,-z,pack-relative-relocs",
+            ],
             Self::CgoInternal => &["-ldflags=-linkmode=internal"],
             Self::CShared => &["-buildmode=c-shared"],
         }
@@ -115,7 +122,10 @@ impl Mode {
     }
 
     fn needs_c(self) -> bool {
-        matches!(self, Self::CgoExternal | Self::CgoInternal | Self::CShared)
+        matches!(
+            self,
+            Self::CgoExternal | Self::PackedPie | Self::CgoInternal | Self::CShared
+        )
     }
 }
 
@@ -294,6 +304,7 @@ impl fmt::Display for Mode {
             Self::Trimpath => "trimpath",
             Self::Unoptimised => "-N-l",
             Self::CgoExternal => "cgo-external",
+            Self::PackedPie => "pie-packed",
             Self::CgoInternal => "cgo-internal",
             Self::CShared => "c-shared",
             Self::EntryLoop => "entry-loop",

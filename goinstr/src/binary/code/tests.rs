@@ -96,6 +96,11 @@ fn amd64_stack_check_may_follow_a_load_of_g() {
         amd64(&checked(&from_got)),
         Ok(sites(17, true, false, &[22]))
     );
+    // mov r14, -8; mov r14, fs:[r14]
+    let relaxed = [
+        0x49, 0xc7, 0xc6, 0xf8, 0xff, 0xff, 0xff, 0x64, 0x4d, 0x8b, 0x36, 0x49, 0x3b, 0x66, 0x10,
+    ];
+    assert_eq!(amd64(&checked(&relaxed)), Ok(sites(17, true, false, &[22])));
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //! 3. huge: `mov r12, rsp; sub r12, N; jb; cmp r12, [r14+guard]; jbe`
 //!
 //! Each may stand after a load of g from thread-local storage: `mov r14, fs:…`, where the offset is
-//! not a constant (shared objects) after `mov reg, [rip+…]`.
+//! not a constant (shared objects) after `mov reg, [rip+…]`. A C linker that knows the offset after
+//! all, that of a position-independent executable, makes the latter `mov reg, offset`.
 
 use iced_x86::{Code as Opcode, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
@@ -73,7 +74,11 @@ pub(super) fn find(code: &Code<'_>) -> Option<StackCheck> {
 }
 
 fn is_load_of_tls_offset(instruction: &Instruction) -> bool {
-    instruction.code() == Opcode::Mov_r64_rm64 && instruction.is_ip_rel_memory_operand()
+    match instruction.code() {
+        Opcode::Mov_r64_rm64 => instruction.is_ip_rel_memory_operand(),
+        Opcode::Mov_rm64_imm32 => instruction.op0_register() == Register::R14,
+        _ => false,
+    }
 }
 
 fn is_lea_below_sp(instruction: &Instruction) -> bool {
