@@ -4,7 +4,6 @@
 //! names it, it is the slice whose elements are goroutines: on sane stacks or dead, each with an id
 //! of its own, and the first ids among them.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -20,9 +19,10 @@ const GOROUTINE_LIMIT: usize = 1024;
 /// Those that must look like goroutines for a slice to be the list.
 const FIRST: usize = 16;
 
-/// Ids are handed out in batches of 16, the first batch to the main thread. A program's `main`
-/// goroutine has id 1 and is first; in a C program's library it ends, and may be another by now.
-const FIRST_IDS: u64 = 16;
+/// One of the runtime's own goroutines, which live as long as the process, has an id up to this.
+/// A program's main goroutine has id 1; in a C program's library it ends. Ids are handed out in
+/// batches of 16 for each CPU, of which at start many may take one.
+const FIRST_IDS: u64 = 1 << 14;
 
 /// Bytes of bss searched for the list; the runtime's own variables lie among the program's.
 const SEARCH_LIMIT: u64 = 64 << 20;
@@ -209,10 +209,14 @@ impl<'a> Process<'a> {
             return None;
         }
         let first = self.elements(array, (length as usize).min(FIRST))?;
-        let ids: HashSet<u64> = first.iter().map(|g| g.word(self.layout.goid)).collect();
-        let known = ids.len() == first.len() && *ids.iter().min()? <= FIRST_IDS;
-        let alive = first.iter().any(|g| g.stack() != (0, 0));
-        if !known || !alive || !first.iter().all(|g| g.is_sane(self.layout)) {
+        if !first.iter().all(|g| g.is_sane(self.layout)) {
+            return None;
+        }
+        let alive = first.iter().filter(|g| g.stack() != (0, 0));
+        let mut ids: Vec<u64> = alive.map(|g| g.word(self.layout.goid)).collect();
+        ids.sort_unstable();
+        let distinct = ids.windows(2).all(|pair| pair[0] != pair[1]);
+        if !distinct || !(1..=FIRST_IDS).contains(ids.first()?) {
             return None;
         }
         self.elements(array, (length as usize).min(GOROUTINE_LIMIT))
