@@ -20,5 +20,7 @@ pub struct Control {
     pub phase: u32,
     /// Next free block of the map `HIST_BLOCKS`; the kernel adds to it.
     pub blocks_used: u32,
+    /// Number of functions that are no longer measured.
+    pub shed: u32,
 }
-wire!(Control, size = 8, align = 4);
+wire!(Control, size = 12, align = 4);

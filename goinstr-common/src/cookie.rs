@@ -1,7 +1,10 @@
 //! The 64-bit attach cookie of a site: which function it belongs to, and what is special about it.
 
-/// Bits 0..32 of a cookie: the function's index in the plan.
-pub const FUNC_MASK: u64 = 0xffff_ffff;
+/// Bits 0..24 of a cookie: the function's index in the plan.
+pub const FUNC_MASK: u64 = 0x00ff_ffff;
+
+/// Bits 24..32: the generation of the link, see [`crate::standing`].
+const GENERATION_SHIFT: u32 = 24;
 
 /// Entry sites only: the function's own code branches back to this instruction, so that several
 /// hits of one frame are one call.
@@ -15,6 +18,18 @@ pub const STEPPED: u64 = 1 << 33;
 #[must_use]
 pub const fn encode(func: u32, flags: u64) -> u64 {
     func as u64 | flags
+}
+
+/// The cookie in a link of another generation.
+#[must_use]
+pub const fn of_generation(cookie: u64, generation: u8) -> u64 {
+    cookie & !(0xff << GENERATION_SHIFT) | (generation as u64) << GENERATION_SHIFT
+}
+
+/// The generation of the link that the hit came through.
+#[must_use]
+pub const fn generation(cookie: u64) -> u8 {
+    (cookie >> GENERATION_SHIFT) as u8
 }
 
 /// The function's index in the plan.

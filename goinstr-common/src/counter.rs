@@ -15,16 +15,19 @@ pub enum Lost {
     ForeignStack = 3,
     /// `runtime.g` could not be read at the g register's address.
     UnreadableG = 4,
+    /// It was open when its function was shed.
+    Shed = 5,
 }
 
 impl Lost {
     /// All reasons, in the order of their indices.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::RingFull,
         Self::TableFull,
         Self::StackFull,
         Self::ForeignStack,
         Self::UnreadableG,
+        Self::Shed,
     ];
 
     /// The reason's name in the JSON ledger.
@@ -36,6 +39,7 @@ impl Lost {
             Self::StackFull => "stack_full",
             Self::ForeignStack => "foreign_stack",
             Self::UnreadableG => "unreadable_g",
+            Self::Shed => "shed",
         }
     }
 

@@ -14,6 +14,7 @@ pub mod coverage;
 pub mod histogram;
 pub mod record;
 pub mod shadow;
+pub mod standing;
 pub mod stat;
 
 /// Asserts size and alignment of a wire type at compile time.

@@ -57,7 +57,9 @@ pub struct Frame {
     /// The function's index in the plan.
     pub func: u32,
     /// 1 if the entry site is single-stepped, else 0.
-    pub stepped: u32,
+    pub stepped: u16,
+    /// The generation of the link that opened it.
+    pub generation: u16,
     /// What the probes of the finished traced calls inside cost, in ns.
     pub inner_cost_ns: u64,
 }

@@ -16,6 +16,7 @@ use goinstr_common::{
     control::{PHASE_ARMING, PHASE_RECORDING},
     cookie,
     counter::{self, Lost},
+    standing::Standing,
 };
 
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     goroutine::{self, Goroutine, Place},
     maps, regs,
     shadow::{Shadow, unwind},
-    stat,
+    standing, stat,
 };
 
 #[inline(always)]
@@ -52,14 +53,29 @@ pub fn enter(ctx: &ProbeContext) {
     // SAFETY: the context is this program's own.
     let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
     let func = cookie::func(cookie);
+    let standing = standing::of(cookie);
+    if standing == Standing::Idle {
+        return;
+    }
     let recording = phase == PHASE_RECORDING;
     let place = Place::of(ctx, process);
+    if let Ok(place) = &place {
+        give_up_shed(place, process);
+    }
     // A loop back to the first byte is found out before anything is counted.
     if cookie & cookie::REENTERS != 0
         && let Ok(place) = &place
         && is_open(place, process, func)
     {
-        stat::count(counter::REENTRIES);
+        if standing == Standing::Current {
+            stat::count(counter::REENTRIES);
+        }
+        return;
+    }
+    if standing == Standing::Superseded {
+        if recording && let Ok(place) = &place {
+            enter_superseded(place, process, cookie);
+        }
         return;
     }
     if recording {
@@ -71,6 +87,41 @@ pub fn enter(ctx: &ProbeContext) {
             stat::count_lost(lost);
         }
         debug!(ctx, "entry of function {} lost: {}", func, lost.name());
+    }
+}
+
+/// A hit through a link that is about to go. The newer link's program ran just before and has
+/// opened the call, unless it came before its generation was current: then no call of that
+/// generation can be open at this place.
+#[inline(always)]
+fn enter_superseded(place: &Place, process: u64, cookie: u64) {
+    let current = cookie::generation(cookie).wrapping_add(1);
+    let opened = Shadow::find(&place.key, process)
+        .and_then(|shadow| shadow.top())
+        .is_some_and(|top| {
+            // SAFETY: a live map element.
+            let top = unsafe { &*top };
+            top.offset == place.offset
+                && top.func == cookie::func(cookie)
+                && top.generation == u16::from(current)
+        });
+    // What the newer one lost is lost to both, and counted once.
+    if !opened && open(place, process, cookie, true).is_ok() {
+        stat::count_entry(cookie::func(cookie));
+    }
+}
+
+/// Gives up the innermost calls as far as they are of functions that were shed: they may be over,
+/// and must not stand between a call and the one that it is inside of.
+#[inline(always)]
+fn give_up_shed(place: &Place, process: u64) {
+    if standing::any_shed()
+        && let Some(shadow) = Shadow::find(&place.key, process)
+    {
+        shadow.belong_to(place.goid, now);
+        if shadow.top_is_shed() {
+            unwind(&shadow, u64::MAX, now());
+        }
     }
 }
 
@@ -120,12 +171,23 @@ pub fn leave(ctx: &ProbeContext) {
     let process = bpf_get_current_pid_tgid();
     let Some(phase) = phase(process) else { return };
     // SAFETY: the context is this program's own.
-    let func = cookie::func(unsafe { bpf_get_attach_cookie(ctx.as_ptr()) });
+    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    let standing = standing::of(cookie);
+    if standing == Standing::Idle {
+        return;
+    }
+    let func = cookie::func(cookie);
     let unmatched = match Place::of(ctx, process) {
-        Ok(place) => close(&place, process, func, end),
+        Ok(place) => {
+            give_up_shed(&place, process);
+            close(&place, process, func, end)
+        }
         Err(_) => Some(counter::LOST_RETURNS),
     };
+    // Through a link that is about to go, a return without an open call is one that the newer link's
+    // program has just closed.
     if let Some(counter) = unmatched
+        && standing == Standing::Current
         && phase == PHASE_RECORDING
     {
         stat::count(counter);

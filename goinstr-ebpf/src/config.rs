@@ -43,6 +43,8 @@ settings! {
     RING_CARRIES_ALL => ring_carries_all: u32 = 0;
     /// 1: nobody asks how long calls take; those that are followed only tell loops from calls.
     COUNTS_ONLY => counts_only: u32 = 0;
+    /// 1: functions may be shed while they are measured.
+    SHEDDING => shedding: u32 = 0;
     /// 1: calls are counted by their callers too.
     COUNT_CALLERS => count_callers: u32 = 0;
     /// 1: calls at least `SLOWER_THAN_NS` long also go through the ring buffer.

@@ -19,6 +19,7 @@ mod histogram;
 mod maps;
 mod regs;
 mod shadow;
+mod standing;
 mod stat;
 
 use aya_ebpf::{macros::uprobe, programs::ProbeContext};

@@ -51,6 +51,10 @@ pub static SHADOW: HashMap<ShadowKey, ShadowHead> = HashMap::with_max_entries(1,
 pub static SHADOW_DEEP: HashMap<ChunkKey, ShadowChunk> =
     HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
+/// How each function stands; see `goinstr_common::standing`.
+#[map]
+pub static STANDING: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
 /// Calls by function and caller. Not preallocated: most functions have few callers.
 #[map]
 pub static CALLERS: HashMap<CallerKey, u64> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);

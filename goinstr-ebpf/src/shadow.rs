@@ -15,7 +15,7 @@ use goinstr_common::{
 use crate::{
     config, emit,
     goroutine::{self, Place},
-    histogram, maps, stat,
+    histogram, maps, standing, stat,
 };
 
 /// One goroutine's shadow stack. `process` is `bpf_get_current_pid_tgid()`.
@@ -151,7 +151,8 @@ impl Shadow {
             (*frame).offset = offset;
             (*frame).child_ns = 0;
             (*frame).func = cookie::func(cookie);
-            (*frame).stepped = u32::from(cookie & cookie::STEPPED != 0);
+            (*frame).stepped = u16::from(cookie & cookie::STEPPED != 0);
+            (*frame).generation = u16::from(cookie::generation(cookie));
             (*frame).inner_cost_ns = 0;
             (*self.head).depth = index + 1;
             (*frame).start_ns = now();
@@ -176,6 +177,10 @@ impl Shadow {
         // SAFETY: frames are live map elements.
         let frame = unsafe { *frame };
         let (own, pair) = costs(&frame, returned);
+        if !returned && standing::is_shed(frame.func) {
+            self.drop_shed(index, &frame, pair);
+            return;
+        }
         let corrected = frame.inner_cost_ns + own;
         // What is left may be less than the costs' own noise; but no call is shorter than what is
         // inside it, so that exclusive times add up to the whole.
@@ -203,6 +208,32 @@ impl Shadow {
             returned,
         };
         self.finish(&finished);
+    }
+
+    /// Gives up a call of a function that was shed: its return may have passed unseen. What was
+    /// inside it was inside the calls around it as well.
+    #[inline(always)]
+    fn drop_shed(&self, index: u32, frame: &Frame, pair: u64) {
+        if index != 0
+            && let Some(outer) = self.frame(index - 1)
+        {
+            // SAFETY: frames are live map elements.
+            unsafe {
+                (*outer).child_ns += frame.child_ns;
+                (*outer).inner_cost_ns += frame.inner_cost_ns + pair;
+            }
+        }
+        stat::count_lost(Lost::Shed);
+    }
+
+    /// Whether the innermost call is of a function that was shed.
+    #[inline(always)]
+    pub fn top_is_shed(&self) -> bool {
+        standing::any_shed()
+            && self
+                .top()
+                // SAFETY: a live map element.
+                .is_some_and(|top| standing::is_shed(unsafe { (*top).func }))
     }
 
     /// Counts a finished call and tells of it where that was asked for.
@@ -299,7 +330,8 @@ struct Unwinding {
     end: u64,
 }
 
-/// Ends, as unwound, every open call whose frame is at `limit` or deeper.
+/// Ends, as unwound, every open call whose frame is at `limit` or deeper; and gives up those of
+/// functions that were shed, as far as they are the innermost then.
 ///
 /// A loop of the helper and not of the program's own: the verifier would follow the latter through
 /// each possible frame, and gives up on far fewer than a shadow stack holds (Linux 5.17 has the helper).
@@ -334,7 +366,8 @@ unsafe extern "C" fn unwind_one(_: u32, context: *mut c_void) -> i64 {
     };
     let Some(top) = shadow.top() else { return 1 };
     // SAFETY: `top` is a live map element.
-    if unsafe { (*top).offset } < unwinding.limit {
+    let (offset, func) = unsafe { ((*top).offset, (*top).func) };
+    if offset < unwinding.limit && !standing::is_shed(func) {
         return 1;
     }
     shadow.pop(unwinding.end, false);

@@ -150,6 +150,7 @@ pub fn parent(exe: &Path, target: &mut Target) -> Result<(f64, f64)> {
 
 fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
     Settings {
+        shedding: false,
         watch: Watch::Calls,
         scope: Scope::Process {
             pid,

@@ -156,6 +156,7 @@ impl Function {
             unwound: totals.unwound,
             in_flight: totals.entries.saturating_sub(calls),
             oldest_in_flight_ns: None,
+            shed_after_ns: None,
             calls_in_interval: since,
             total_ns: totals.total_ns,
             self_ns: totals.self_ns,

@@ -11,5 +11,5 @@ pub use coverage::{CoverLedger, CoverReport, Coverage};
 pub use distribution::{Distribution, Slot};
 pub use report::{
     CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, OpenCall, Outcome, ProbeCosts,
-    Report, SessionInfo,
+    Report, SessionInfo, ShedEvent,
 };

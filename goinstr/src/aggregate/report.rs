@@ -139,6 +139,8 @@ pub struct FunctionReport {
     pub oldest_in_flight_ns: Option<u64>,
     /// Finished calls since the last interval, and that interval's length: for the rate.
     pub calls_in_interval: u64,
+    /// When it was shed, since recording began: its figures end there.
+    pub shed_after_ns: Option<u64>,
     /// Sum of the durations of the finished calls.
     pub total_ns: u64,
     /// Sum of their exclusive times.
@@ -186,6 +188,23 @@ pub struct Report {
     pub functions: Vec<FunctionReport>,
     /// Their callers, where they were asked for: most calls first within a function.
     pub callers: Vec<CallerReport>,
+}
+
+/// A function that is no longer measured, because that cost too much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShedEvent {
+    /// Its index in the plan.
+    pub function: u32,
+    /// Its name as stack traces print it.
+    pub name: String,
+    /// Its rate and cost, for people.
+    pub detail: String,
+    /// How often it was called, a second.
+    pub calls_per_second: u64,
+    /// When, since recording began.
+    pub after_ns: u64,
+    /// The same in ns since the Unix epoch.
+    pub at_unix_ns: u64,
 }
 
 /// Why a measurement ended.

@@ -9,7 +9,6 @@ use aya::{
 use aya_log::EbpfLogger;
 use goinstr_common::{
     caller::CallerKey,
-    control::Control,
     counter::{COUNTERS, Lost},
     histogram::{HistBlock, OCTAVES, range},
     shadow::{
@@ -19,8 +18,8 @@ use goinstr_common::{
 };
 
 use super::{
-    Aggregation, AttachError, Costs, EntryCosts, Scope, Settings, Watch, log_level, mapped::Mapped,
-    sizes::Sizes,
+    Aggregation, AttachError, Costs, EntryCosts, Gauge, Scope, Settings, Watch, log_level,
+    mapped::Mapped, sizes::Sizes,
 };
 use crate::{binary::RecoverySp, plan::ProbePlan};
 
@@ -31,15 +30,12 @@ pub(super) static OBJECT: &[u8] =
 /// The loaded kernel program: its maps as what they mean.
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
-    sizes: Sizes,
     functions: usize,
     stepped: Vec<bool>,
     costs: Costs,
-    control: Mapped<Control>,
-    stats: Mapped<FuncStat>,
+    gauge: Gauge,
     hist_dir: Mapped<u32>,
     hist_blocks: Mapped<HistBlock>,
-    counters: Mapped<u64>,
 }
 
 /// A key or value of a hash map as aya reads it.
@@ -70,6 +66,7 @@ impl Kernel {
         let sizes = Sizes::new(functions, cpus, settings.target_memory).watching(settings.watch);
         let counts_only = u32::from(settings.watch != Watch::Calls);
         let callers = u32::from(settings.watch == Watch::Entries { callers: true });
+        let shedding = u32::from(settings.shedding);
         let (in_panic, in_g, sp) = match plan.layout.recovery {
             RecoverySp::InG { offset } => (0u32, offset, 0u32),
             RecoverySp::InPanic { panic, sp } => (1, panic, sp),
@@ -113,10 +110,15 @@ impl Kernel {
             .override_global("EXIT_NS", &costs.exit_ns, true)
             .override_global("COUNTS_ONLY", &counts_only, true)
             .override_global("COUNT_CALLERS", &callers, true)
+            .override_global("SHEDDING", &shedding, true)
             .override_global("REPORT_SLOW", &report_slow, true)
             .override_global("SLOWER_THAN_NS", &slower_than, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("STATS", sizes.stats)
+            .map_max_entries(
+                "STANDING",
+                u32::try_from(functions.max(1)).unwrap_or(u32::MAX),
+            )
             .map_max_entries("HIST_DIR", sizes.hist_dir)
             .map_max_entries("HIST_BLOCKS", sizes.hist_blocks)
             .map_max_entries("SHADOW", sizes.shadows)
@@ -125,13 +127,16 @@ impl Kernel {
             .map_max_entries("CALLS", settings.ring_bytes);
         let ebpf = loader.load(OBJECT).map_err(load_error)?;
         Ok(Self {
-            control: mapped(&ebpf, "CONTROL", 1)?,
-            stats: mapped(&ebpf, "STATS", sizes.stats as usize)?,
+            gauge: Gauge::new(
+                mapped(&ebpf, "CONTROL", 1)?,
+                mapped(&ebpf, "STANDING", functions.max(1))?,
+                mapped(&ebpf, "STATS", sizes.stats as usize)?,
+                mapped(&ebpf, "COUNTERS", COUNTERS as usize)?,
+                sizes.stripes as usize,
+            ),
             hist_dir: mapped(&ebpf, "HIST_DIR", sizes.hist_dir as usize)?,
             hist_blocks: mapped(&ebpf, "HIST_BLOCKS", sizes.hist_blocks as usize)?,
-            counters: mapped(&ebpf, "COUNTERS", COUNTERS as usize)?,
             ebpf,
-            sizes,
             functions,
             stepped,
             costs,
@@ -140,7 +145,25 @@ impl Kernel {
 
     /// Tells the program what to do with hits; one of `goinstr_common::control`'s phases.
     pub fn set_phase(&self, phase: u32) {
-        self.control.set_phase(phase);
+        self.gauge.set_phase(phase);
+    }
+
+    /// What changes while it is measured, for whoever watches it from another thread.
+    #[must_use]
+    pub fn gauge(&self) -> Gauge {
+        self.gauge.clone()
+    }
+
+    /// Whether a function's calls are no longer followed.
+    #[must_use]
+    pub fn is_shed(&self, function: u32) -> bool {
+        self.gauge.is_shed(function)
+    }
+
+    /// Whether a function's entry site is single-stepped.
+    #[must_use]
+    pub fn is_stepped(&self, function: u32) -> bool {
+        self.stepped.get(function as usize) == Some(&true)
     }
 
     /// Number of functions in the plan.
@@ -167,20 +190,7 @@ impl Kernel {
     /// The totals of a function so far. Each field is exact, but they are not of one moment while calls go on.
     #[must_use]
     pub fn totals(&self, function: u32) -> FuncStat {
-        let stripes = self.sizes.stripes as usize;
-        let first = function as usize * stripes;
-        (first..first + stripes)
-            .filter_map(|index| self.stats.get(index))
-            .fold(FuncStat::default(), |sum, stripe| FuncStat {
-                entries: sum.entries + stripe.entries,
-                returned: sum.returned + stripe.returned,
-                unwound: sum.unwound + stripe.unwound,
-                total_ns: sum.total_ns.wrapping_add(stripe.total_ns),
-                self_ns: sum.self_ns.wrapping_add(stripe.self_ns),
-                min_inverted: sum.min_inverted.max(stripe.min_inverted),
-                max_ns: sum.max_ns.max(stripe.max_ns),
-                corrected_ns: sum.corrected_ns + stripe.corrected_ns,
-            })
+        self.gauge.totals(function)
     }
 
     /// The filled slots of a function's histogram: lowest value, number of values, number of calls.
@@ -212,7 +222,7 @@ impl Kernel {
     /// A counter of `goinstr_common::counter`.
     #[must_use]
     pub fn counter(&self, index: u32) -> u64 {
-        self.counters.get(index as usize).unwrap_or(0)
+        self.gauge.counter(index)
     }
 
     /// Calls lost for a reason.

@@ -35,6 +35,8 @@ pub(super) struct Mapped<T> {
 
 // SAFETY: the memory is the kernel's and is only accessed atomically.
 unsafe impl<T> Send for Mapped<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Mapped<T> {}
 
 impl<T> Mapped<T> {
     /// Maps the first `len` elements of an array map that was made with `BPF_F_MMAPABLE`.
@@ -109,12 +111,29 @@ impl Mapped<u32> {
     pub fn get_u32(&self, index: usize) -> Option<u32> {
         (index < self.len).then(|| self.half_word(index * 8).load(Ordering::Relaxed))
     }
+
+    /// Sets bits of an element; what it was before. `None`: out of range.
+    pub fn set_bits(&self, index: usize, bits: u32) -> Option<u32> {
+        (index < self.len).then(|| self.half_word(index * 8).fetch_or(bits, Ordering::SeqCst))
+    }
+
+    /// Adds one to every element.
+    pub fn increment_all(&self) {
+        for index in 0..self.len {
+            self.half_word(index * 8).fetch_add(1, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Mapped<goinstr_common::control::Control> {
     /// Sets the phase.
     pub fn set_phase(&self, phase: u32) {
         self.half_word(0).store(phase, Ordering::SeqCst);
+    }
+
+    /// Says that one function more is shed.
+    pub fn count_shed(&self) {
+        self.half_word(8).fetch_add(1, Ordering::SeqCst);
     }
 }
 

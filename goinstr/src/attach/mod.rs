@@ -8,6 +8,7 @@ pub mod calibration;
 mod costs;
 mod error;
 pub mod features;
+mod gauge;
 mod kernel;
 mod log_level;
 mod mapped;
@@ -16,6 +17,7 @@ mod one_shot;
 mod own_text;
 mod perf;
 mod settings;
+mod shedding;
 mod sites;
 mod sizes;
 mod text;
@@ -24,10 +26,13 @@ use std::{iter, path::Path};
 
 pub use costs::{Costs, EntryCosts};
 pub use error::AttachError;
+pub use gauge::Gauge;
 pub use kernel::Kernel;
 pub use one_shot::OneShots;
 pub use settings::{Aggregation, Scope, Settings, Watch};
+pub use shedding::Shedder;
 
+use self::shedding::Links;
 use crate::plan::{ProbePlan, Site};
 
 /// How the sites are armed.
@@ -58,13 +63,7 @@ pub struct Attached {
     pub method: Method,
     /// Number of sites armed.
     pub sites: usize,
-    links: Links,
-}
-
-/// What keeps the sites armed.
-enum Links {
-    Multi(multi::Links),
-    Perf(perf::Links),
+    shedder: Shedder,
 }
 
 impl Attached {
@@ -93,21 +92,25 @@ impl Attached {
                 Links::Perf(perf::arm(&mut kernel.ebpf, &sites, &files, settings.scope)?)
             }
         };
+        let gauge = kernel.gauge();
         Ok(Self {
             kernel,
             method,
             sites: sites.len(),
-            links,
+            shedder: Shedder::new(links, gauge),
         })
+    }
+
+    /// What takes functions out while it is measured.
+    #[must_use]
+    pub fn shedder(&self) -> Shedder {
+        self.shedder.clone()
     }
 
     /// Disarms every site and returns what they wrote. No program runs any more when this returns.
     #[must_use]
     pub fn disarm(self) -> Kernel {
-        match self.links {
-            Links::Multi(links) => drop(links),
-            Links::Perf(links) => drop(links),
-        }
+        self.shedder.disarm();
         self.kernel
     }
 }

@@ -13,6 +13,7 @@ use std::{
         unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use aya::Ebpf;
@@ -24,17 +25,75 @@ use aya_obj::{
     },
 };
 
+use goinstr_common::cookie;
+
 use super::{
     AttachError, Scope,
     kernel::{OBJECT, map_fds},
-    sites::Sites,
+    sites::{Group, Sites},
 };
 
 /// Bytes for the verifier's words when it refuses a program.
 const VERIFIER_LOG: usize = 1 << 20;
 
 /// Links that keep sites armed; dropping one disarms its sites, which waits for a grace period.
-pub(super) struct Links(Vec<OwnedFd>);
+pub(super) struct Links(Vec<Arc<Armed>>);
+
+/// A group of sites that are armed, and how to arm them again.
+struct Armed {
+    /// Only to be dropped.
+    _link: OwnedFd,
+    armer: Arc<Armer>,
+    group: Group,
+    generation: u8,
+}
+
+impl Armed {
+    fn new(armer: Arc<Armer>, group: Group, generation: u8) -> Result<Self, AttachError> {
+        Ok(Self {
+            _link: armer.arm(&group.offsets, &group.cookies)?,
+            armer,
+            group,
+            generation,
+        })
+    }
+
+    /// The sites that `keep` wants, in a link of the next generation; `None`: it wants none.
+    fn next_generation(&self, keep: impl Fn(u64) -> bool) -> Result<Option<Self>, AttachError> {
+        let generation = self.generation.wrapping_add(1);
+        let sites = self.group.offsets.iter().zip(&self.group.cookies);
+        let (offsets, cookies): (Vec<u64>, Vec<u64>) = sites
+            .filter(|&(_, &cookie)| keep(cookie))
+            .map(|(&offset, &cookie)| (offset, cookie::of_generation(cookie, generation)))
+            .unzip();
+        if offsets.is_empty() {
+            return Ok(None);
+        }
+        let group = Group {
+            offsets,
+            cookies,
+            ..self.group.clone()
+        };
+        Self::new(Arc::clone(&self.armer), group, generation).map(Some)
+    }
+}
+
+impl Links {
+    /// Arms the functions' sites that `keep` wants once more, in links of the next generation; what
+    /// is no function's is the same in both.
+    pub fn next_generation(&self, keep: impl Fn(u64) -> bool) -> Result<Self, AttachError> {
+        let mut next = Self(Vec::with_capacity(self.0.len()));
+        for armed in &self.0 {
+            if !armed.group.is_of_functions() {
+                next.0.push(Arc::clone(armed));
+                continue;
+            }
+            let again = armed.next_generation(&keep)?;
+            next.0.extend(again.map(Arc::new));
+        }
+        Ok(next)
+    }
+}
 
 impl Drop for Links {
     fn drop(&mut self) {
@@ -75,8 +134,9 @@ pub(super) fn arm(
     let mut links = Links(Vec::new());
     for group in &sites.groups {
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
-        let program = Armer::with(&programs, group.program, exe, scope)?;
-        links.0.push(program.arm(&group.offsets, &group.cookies)?);
+        let armer = Arc::new(Armer::with(&programs, group.program, exe, scope)?);
+        let armed = Armed::new(armer, group.clone(), 0)?;
+        links.0.push(Arc::new(armed));
     }
     Ok(links)
 }

@@ -20,7 +20,27 @@ const FILES_PER_SITE: u64 = 2;
 const OTHER_FILES: u64 = 64;
 
 /// Links that keep sites armed.
-pub(super) struct Links(Vec<UProbeLink>);
+pub(super) struct Links(Vec<Armed>);
+
+struct Armed {
+    /// Of a function's site.
+    cookie: Option<u64>,
+    /// Only to be dropped.
+    _link: UProbeLink,
+}
+
+impl Links {
+    /// Disarms the functions' sites that `keep` does not want.
+    pub fn without(mut self, keep: impl Fn(u64) -> bool) -> Self {
+        let keep = |armed: &mut Armed| armed.cookie.is_none_or(&keep);
+        drop(
+            self.0
+                .extract_if(.., |armed| !keep(armed))
+                .collect::<Vec<_>>(),
+        );
+        self
+    }
+}
 
 impl Drop for Links {
     fn drop(&mut self) {
@@ -44,9 +64,10 @@ pub(super) fn arm(
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
         load(ebpf, group.program, exe)?;
         for (&offset, &cookie) in group.offsets.iter().zip(&group.cookies) {
-            links
-                .0
-                .push(arm_one(ebpf, group.program, offset, cookie, exe, scope)?);
+            links.0.push(Armed {
+                cookie: group.is_of_functions().then_some(cookie),
+                _link: arm_one(ebpf, group.program, offset, cookie, exe, scope)?,
+            });
         }
     }
     Ok(links)

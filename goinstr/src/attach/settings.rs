@@ -47,6 +47,8 @@ pub struct Settings {
     pub scope: Scope,
     /// What is watched.
     pub watch: Watch,
+    /// Whether functions may be shed while they are measured.
+    pub shedding: bool,
     /// Who makes statistics.
     pub aggregation: Aggregation,
     /// Report each call at least this long, in ns.

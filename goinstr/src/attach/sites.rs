@@ -18,6 +18,13 @@ pub(super) struct Group {
     pub cookies: Vec<u64>,
 }
 
+impl Group {
+    /// Whether the cookies name functions of the plan.
+    pub fn is_of_functions(&self) -> bool {
+        matches!(self.program, "entry" | "exit" | "count")
+    }
+}
+
 /// Sites of one kernel program in whatever file, each with its cookie.
 struct Collected {
     program: &'static str,

@@ -147,9 +147,13 @@ pub(super) struct Attach {
     /// Arm in this way, and not in the best that the kernel has
     #[arg(long, value_enum, value_name = "WAY")]
     pub attach_by: Option<AttachBy>,
-    /// Never leave out a function while measuring, however much it costs
-    // There is nothing yet that would: scripts that need every call may say so all the same.
-    #[arg(long, hide = true)]
+    /// What the probes may cost: percent of the CPU time that the target uses, and of one CPU where it
+    /// uses less. Functions that would break it are left out, the costliest first, and named
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
+    pub max_overhead: f64,
+    /// Leave out no function, however much it costs; and let goinstr stop answering, as in a debugger,
+    /// with its probes in place
+    #[arg(long)]
     pub no_guard: bool,
 }
 

@@ -35,10 +35,14 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         aggregation: attach.aggregation,
         ring_bytes: attach.ring_bytes,
         method: attach.method,
+        guard: attach.guard,
         target,
     };
     match session::run(config, sink.as_mut()) {
         Ok(_) => Ok(()),
+        Err(error @ SessionError::OverBudget { .. }) => {
+            Err(Failure::NothingMeasurable(error.to_string()))
+        }
         Err(SessionError::Output(error)) => Err(Failure::writing(attach.output.name(), &error)),
         Err(error) => Err(Failure::failed(error)),
     }

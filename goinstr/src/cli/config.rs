@@ -11,12 +11,15 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::attach::{Aggregation, Method};
 use crate::plan::Pattern;
+use crate::session::Budget;
 use crate::sink::Sort;
 use crate::target::{Pid, Selection};
 
 /// Faster than this nobody reads, and each refresh copies the kernel's maps.
 pub(super) const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+/// Of --max-overhead.
+const MOST_PERCENT: f64 = 100.0;
 /// Sizes of the ring buffer, in bytes: from a page of any kernel to what one may pin.
 const RING_BYTES: std::ops::RangeInclusive<u32> = (64 << 10)..=(1 << 30);
 
@@ -44,6 +47,7 @@ pub(super) struct Attach {
     pub aggregation: Aggregation,
     pub ring_bytes: u32,
     pub method: Option<Method>,
+    pub guard: Option<Budget>,
     /// Only count calls.
     pub count: bool,
     /// By caller too.
@@ -83,6 +87,11 @@ impl Attach {
             return wrong("--interval must be at least 50ms");
         }
         let count = typed.count || typed.callers;
+        if !(typed.max_overhead > 0.0 && typed.max_overhead <= MOST_PERCENT) {
+            return wrong(
+                "--max-overhead must be more than 0 and at most 100; --no-guard lifts it",
+            );
+        }
         let sort = match typed.sort {
             None if count => SortBy::Calls,
             None => SortBy::Total,
@@ -106,6 +115,9 @@ impl Attach {
             },
             ring_bytes: ring_bytes("attach", typed.ring_size)?,
             method: typed.attach_by.map(method),
+            guard: (!typed.no_guard).then_some(Budget {
+                percent: typed.max_overhead,
+            }),
             count,
             callers: typed.callers,
             sort: match sort {

@@ -122,6 +122,7 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     verified::verify(&target, &binary, &plan.layout)?;
     let mut sink = sink(trace, trace.output.open()?, cut);
     let config = session::Config {
+        guard: None,
         plan,
         go_version: binary.go_version().map(str::to_owned),
         arch: binary.arch().name(),

@@ -36,6 +36,16 @@ pub struct Config {
     pub raw: bool,
     /// Arm in this way; `None`: in the best way that the kernel has.
     pub method: Option<Method>,
+    /// Guards the target against the measurement; `None`: no function is shed, and goinstr may stop
+    /// answering.
+    pub guard: Option<Budget>,
+}
+
+/// What the probes may cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// Of the CPU time that the target uses itself, and of one CPU where it uses less.
+    pub percent: f64,
 }
 
 /// What is counted.

@@ -15,6 +15,14 @@ pub enum SessionError {
     /// The process could not be watched.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// No function is left that could be measured within the budget.
+    #[error("nothing can be measured within the budget: {function}: {detail}")]
+    OverBudget {
+        /// The least costly of them.
+        function: String,
+        /// Its rate, and what it would cost.
+        detail: String,
+    },
     /// What was measured could not be written. The probes are gone all the same.
     #[error("can't write the output: {0}; the measurement was ended")]
     Output(io::Error),

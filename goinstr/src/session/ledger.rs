@@ -15,7 +15,16 @@ use crate::{
 };
 
 /// The books. `open` are the calls on the shadow stacks, `report` has the finished ones.
-pub(super) fn draw_up(kernel: &Kernel, report: &Report, open: &[(u64, Frame)], end: End) -> Ledger {
+/// Calls of functions that were shed and are on these stacks all the same are given up.
+pub(super) fn draw_up(
+    kernel: &Kernel,
+    report: &Report,
+    open: &[(u64, Frame)],
+    given_up: u64,
+    end: End,
+) -> Ledger {
+    let mut lost = lost(kernel);
+    *lost.entry(Lost::Shed.name()).or_default() += given_up;
     let hits = Hits::of(kernel);
     let unwound = report
         .functions
@@ -34,7 +43,7 @@ pub(super) fn draw_up(kernel: &Kernel, report: &Report, open: &[(u64, Frame)], e
         unwound,
         in_flight: open.len() as u64,
         orphan_returns: kernel.counter(ORPHAN_RETURNS),
-        lost: lost(kernel),
+        lost,
         dropped_records: kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED),
         probe_hits: hits.all,
         probe_cost_ns: hits.cost_ns,

@@ -14,16 +14,20 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use super::{
     SessionError,
     clock::{Clock, monotonic_ns},
-    config::Config,
+    config::{Budget, Config},
+    dead_man::Switch,
     ending::Ending,
+    guard::{Allowance, Guard, HitCosts, Told, Watch},
     ledger,
 };
 use crate::{
     aggregate::{
         Aggregator, CallEvent, End, Mode, OpenCall, Outcome, ProbeCosts, Report, SessionInfo,
+        ShedEvent,
     },
     attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
     event::{Event, Reader},
+    plan::PlannedFunction,
     sink::Sink,
     target::{Liveness, Process, Target},
 };
@@ -32,13 +36,17 @@ use crate::{
 pub(super) async fn run(
     config: Config,
     costs: Costs,
+    switch: Option<Switch>,
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
     let process = config.target.process();
     let pidfd = process.map(Process::pidfd).transpose()?;
     // Before arming: a signal that comes meanwhile ends the measurement in good order.
     let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
-    let settings = settings(&config, costs);
+    let mut settings = settings(&config, costs);
+    if config.raw {
+        settings.costs = Costs::default();
+    }
     let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
     let mut logger = attached.kernel.take_logger();
     let ring = attached.kernel.take_ring()?;
@@ -51,6 +59,7 @@ pub(super) async fn run(
         clock: Clock::now(),
         began: monotonic_ns(),
         ended: None,
+        shed: Vec::new(),
         output: Ok(()),
     };
     attached.kernel.set_phase(PHASE_RECORDING);
@@ -60,9 +69,22 @@ pub(super) async fn run(
         &config.plan,
     );
 
+    let watch = config
+        .guard
+        .map(|budget| watch(&config, &attached.kernel, costs, budget));
+    let mut guard = Guard::start(watch, attached.shedder(), switch);
     let end = state
-        .watch(&config, &attached.kernel, &mut logger, &mut ending, sink)
+        .watch(
+            &config,
+            &attached.kernel,
+            &mut logger,
+            (&mut ending, &mut guard),
+            sink,
+        )
         .await;
+    for told in guard.rest() {
+        state.hear(&config, told, sink);
+    }
 
     attached.kernel.set_phase(PHASE_CLOSING);
     state.ended = Some(monotonic_ns());
@@ -82,6 +104,8 @@ struct State {
     began: u64,
     /// When no call could open any more. Disarming takes a while that no rate may count.
     ended: Option<u64>,
+    /// Functions that were shed, and when, in ns since recording began.
+    shed: Vec<(u32, u64)>,
     /// How writing went so far; after an error nothing more is written.
     output: io::Result<()>,
 }
@@ -93,7 +117,7 @@ impl State {
         config: &Config,
         kernel: &Kernel,
         logger: &mut Option<EbpfLogger<&'static dyn log::Log>>,
-        ending: &mut Ending,
+        (ending, guard): (&mut Ending, &mut Guard),
         sink: &mut dyn Sink,
     ) -> End {
         let mut reports = interval_at(Instant::now() + config.interval, config.interval);
@@ -107,6 +131,9 @@ impl State {
             tokio::select! {
                 biased;
                 end = ending.wait() => return end,
+                told = guard.told() => if !self.hear(config, told, sink) {
+                    return End::Signal;
+                },
                 _ = reports.tick() => {
                     // Before what has come is taken: a call that ends now is then in one of the two.
                     let open = if sink.asks_for_open() { self.open_calls(kernel) } else { None };
@@ -128,6 +155,33 @@ impl State {
         }
     }
 
+    /// Hears what the guard tells; false: it can't keep the budget, so that the measurement has to end.
+    fn hear(&mut self, config: &Config, told: Told, sink: &mut dyn Sink) -> bool {
+        match told {
+            Told::Shed { shed, at_ns } => {
+                let after_ns = at_ns.saturating_sub(self.began);
+                self.shed.push((shed.load.function, after_ns));
+                let Some(function) = config.plan.functions.get(shed.load.function as usize) else {
+                    return true;
+                };
+                let event = ShedEvent {
+                    function: shed.load.function,
+                    name: function.name.clone(),
+                    detail: shed.detail(),
+                    calls_per_second: shed.calls_per_second(),
+                    after_ns,
+                    at_unix_ns: self.clock.unix_ns(at_ns),
+                };
+                self.write(|| sink.shed(&event));
+                true
+            }
+            Told::Failed(error) => {
+                log::error!("{error}: the measurement was ended");
+                false
+            }
+        }
+    }
+
     /// The final report. No program runs any more.
     fn finish(
         mut self,
@@ -140,11 +194,15 @@ impl State {
         flush(logger);
         let now = monotonic_ns();
         let open = kernel.open_calls()?;
+        // Calls of functions that were shed may be over.
+        let (given_up, open): (Vec<_>, Vec<_>) = open
+            .into_iter()
+            .partition(|(_, frame)| kernel.is_shed(frame.func));
         let still = self.open(&open);
         self.write(|| sink.settle(Some(&still), u64::MAX));
         let mut report = self.report(kernel);
         count_open(&mut report, &open, now);
-        let ledger = ledger::draw_up(kernel, &report, &open, end);
+        let ledger = ledger::draw_up(kernel, &report, &open, given_up.len() as u64, end);
         self.write(|| sink.finish(&report, &ledger));
         match self.output {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -192,6 +250,12 @@ impl State {
     fn report(&mut self, kernel: &Kernel) -> Report {
         let elapsed = self.ended.unwrap_or_else(monotonic_ns) - self.began;
         let mut report = self.figures(kernel, elapsed);
+        for &(function, after_ns) in &self.shed {
+            if let Some(function) = report.functions.get_mut(function as usize) {
+                function.shed_after_ns = Some(after_ns);
+                function.in_flight = 0;
+            }
+        }
         report.dropped_records = kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED);
         report
     }
@@ -253,6 +317,7 @@ pub(super) fn settings(config: &Config, costs: Costs) -> Settings {
     Settings {
         scope,
         watch: config.watch(),
+        shedding: config.guard.is_some(),
         aggregation: config.aggregation,
         slower_than_ns: config.slower_than.map(nanos),
         ring_bytes: config.ring_bytes,
@@ -260,6 +325,22 @@ pub(super) fn settings(config: &Config, costs: Costs) -> Settings {
         method: config.method,
         costs,
     }
+}
+
+/// The watch over the budget, from now on.
+fn watch(config: &Config, kernel: &Kernel, costs: Costs, budget: Budget) -> Watch {
+    let of = |(function, id): (&PlannedFunction, u32)| {
+        let entry = if kernel.is_stepped(id) {
+            costs.stepped
+        } else {
+            costs.emulated
+        };
+        let returns = !function.exits.is_empty();
+        (HitCosts::new(costs, entry, returns), function.reenters)
+    };
+    let costs: Vec<_> = config.plan.functions.iter().zip(0..).map(of).collect();
+    let allowance = Allowance::new(budget.percent, &config.target);
+    Watch::new(&costs, allowance, monotonic_ns())
 }
 
 fn nanos(duration: Duration) -> u64 {

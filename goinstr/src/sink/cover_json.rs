@@ -96,6 +96,8 @@ impl<W: Write> CoverSink for CoverJson<W> {
                 function: &skipped.function,
                 reason: skipped.reason,
                 detail: &skipped.detail,
+                calls_per_second: None,
+                shed_at_unix_ns: None,
             };
             Line::Skipped(skipped).write(&mut self.out)?;
         }

@@ -7,7 +7,7 @@ use super::forest::Entry;
 use super::line::{self, Line};
 use super::trace::Format;
 use crate::aggregate::{
-    CallEvent, End, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo,
+    CallEvent, End, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo, ShedEvent,
 };
 use crate::plan::{Location, ProbePlan};
 
@@ -28,6 +28,8 @@ struct Known {
     library: Option<String>,
     location: Option<Location>,
     inlined_into: u32,
+    /// When it was shed.
+    shed_at_unix_ns: Option<u64>,
 }
 
 impl<W: Write> JsonSink<W> {
@@ -67,6 +69,7 @@ impl<W: Write> Sink for JsonSink<W> {
                     .map(|library| library.path.to_string_lossy().into_owned()),
                 location: function.location.clone(),
                 inlined_into: function.inlined_into,
+                shed_at_unix_ns: None,
             })
             .collect();
         let session = line::Session {
@@ -91,6 +94,8 @@ impl<W: Write> Sink for JsonSink<W> {
                 function: &skipped.function,
                 reason: skipped.reason,
                 detail: &skipped.detail,
+                calls_per_second: None,
+                shed_at_unix_ns: None,
             };
             Line::Skipped(skipped).write(&mut self.out)?;
         }
@@ -117,6 +122,23 @@ impl<W: Write> Sink for JsonSink<W> {
             parent: call.parent.and_then(name),
         });
         call.write(&mut self.out)
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        let index = usize::try_from(event.function).unwrap_or(usize::MAX);
+        if let Some(known) = self.functions.get_mut(index) {
+            known.shed_at_unix_ns = Some(event.at_unix_ns);
+        }
+        let skipped = line::Skipped {
+            function: &event.name,
+            reason: "over_budget",
+            detail: &event.detail,
+            calls_per_second: Some(event.calls_per_second),
+            shed_at_unix_ns: Some(event.at_unix_ns),
+        };
+        Line::Skipped(skipped).write(&mut self.out)?;
+        // Whoever reads has to know at once.
+        self.out.flush()
     }
 
     fn interval(&mut self, number: u64, report: &Report) -> io::Result<()> {
@@ -212,6 +234,7 @@ fn function<'a>(
         unwound: timed(figures.unwound),
         in_flight: timed(figures.in_flight),
         oldest_in_flight_ns: figures.oldest_in_flight_ns,
+        shed_at_unix_ns: known.shed_at_unix_ns,
         total_ns: timed(figures.total_ns),
         self_ns: timed(figures.self_ns),
         min_ns: figures.min_ns,

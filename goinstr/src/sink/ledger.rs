@@ -98,6 +98,7 @@ fn meaning(reason: &str) -> &'static str {
         "table_full" => "more goroutines than the table holds",
         "stack_full" => "deeper recursion than is followed on one goroutine",
         "foreign_stack" => "they ran on a stack that is not their goroutine's",
+        "shed" => "they were open when their function was shed as over budget",
         "unreadable_g" => "their goroutine could not be read",
         _ => "see the documentation of the ledger",
     }
@@ -106,7 +107,17 @@ fn meaning(reason: &str) -> &'static str {
 /// What was chosen and is not measured, a line for each reason.
 pub(super) fn skipped_lines(skipped: &[Skipped]) -> Vec<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for one in skipped {
+    // Each of these is its own story, and the reader's to change.
+    let (over_budget, others): (Vec<_>, Vec<_>) =
+        skipped.iter().partition(|one| one.reason == "over_budget");
+    let mut lines: Vec<_> = over_budget
+        .iter()
+        .map(|one| {
+            let name = visible(&one.function);
+            format!("not measured, over budget: {name}: {}", one.detail)
+        })
+        .collect();
+    for one in others {
         match reasons.iter_mut().find(|(reason, _)| *reason == one.reason) {
             Some((_, names)) => names.push(&one.function),
             None => reasons.push((one.reason, vec![&one.function])),
@@ -115,7 +126,8 @@ pub(super) fn skipped_lines(skipped: &[Skipped]) -> Vec<String> {
     let line = |(reason, names): &(&str, Vec<&str>)| {
         format!("not measured, {reason}: {}", some(names.iter().copied()))
     };
-    reasons.iter().map(line).collect()
+    lines.extend(reasons.iter().map(line));
+    lines
 }
 
 /// The first few of `names` and how many more there are.

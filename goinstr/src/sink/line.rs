@@ -78,6 +78,11 @@ pub struct Skipped<'a> {
     pub function: &'a str,
     pub reason: &'a str,
     pub detail: &'a str,
+    /// Of a function that was measured until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_per_second: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shed_at_unix_ns: Option<u64>,
 }
 
 /// See [`crate::aggregate::CallEvent`].
@@ -120,6 +125,9 @@ pub struct Function<'a> {
     pub in_flight: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_in_flight_ns: Option<u64>,
+    /// When it was shed: its figures end there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shed_at_unix_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

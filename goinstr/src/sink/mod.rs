@@ -19,7 +19,7 @@ mod tree;
 
 use std::io;
 
-use crate::aggregate::{CallEvent, Ledger, OpenCall, Report, SessionInfo};
+use crate::aggregate::{CallEvent, Ledger, OpenCall, Report, SessionInfo, ShedEvent};
 use crate::plan::ProbePlan;
 
 pub use columns::Sort;
@@ -61,6 +61,11 @@ pub trait Sink {
     /// that came last, outermost first on each goroutine, if that was asked for.
     fn settle(&mut self, open: Option<&[OpenCall]>, now_unix_ns: u64) -> io::Result<()> {
         let _ = (open, now_unix_ns);
+        Ok(())
+    }
+
+    /// A function is no longer measured.
+    fn shed(&mut self, _event: &ShedEvent) -> io::Result<()> {
         Ok(())
     }
 

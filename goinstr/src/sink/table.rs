@@ -10,7 +10,7 @@ use super::human::{count, duration, end_within, rate, start_within, things, visi
 use super::screen::Screen;
 use super::{Sink, Size, Sort, ledger};
 use crate::aggregate::{
-    CallEvent, CallerReport, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo,
+    CallEvent, CallerReport, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo, ShedEvent,
 };
 use crate::plan::{PlannedFunction, ProbePlan, Skipped};
 
@@ -135,7 +135,11 @@ impl<W: Write> TableSink<W> {
             .collect();
         let mut lines = vec![self.style(fit(cells.line(&titles) + "function"), BOLD)];
         for (row, figures) in cells.rows.iter().zip(rows) {
-            let text = fit(cells.line(row) + &end_within(self.name(figures.function), room));
+            let mark = figures.shed_after_ns.map_or(String::new(), |after| {
+                format!(" (only the first {}: over budget)", duration(after))
+            });
+            let name = end_within(self.name(figures.function), room);
+            let text = fit(cells.line(row) + &name + &mark);
             lines.push(if figures.calls == 0 {
                 self.style(text, DIM)
             } else {
@@ -256,6 +260,17 @@ impl<W: Write> Sink for TableSink<W> {
             call.goid,
         );
         self.print(&[(text.clone(), text)])
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        let text = format!(
+            "over budget: {} is no longer measured, after {}: {}",
+            self.name(event.function),
+            duration(event.after_ns),
+            event.detail,
+        );
+        let line = self.style(text, WARN);
+        self.print(&[line])
     }
 
     fn interval(&mut self, _number: u64, report: &Report) -> io::Result<()> {

@@ -6,6 +6,7 @@
 
 pub mod capability;
 mod container;
+mod cpu_clock;
 mod error;
 mod executable;
 mod mapped;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use capability::Capability;
 pub use container::Container;
+pub use cpu_clock::CpuClock;
 pub use error::{Candidate, TargetError};
 pub use executable::{Executable, ImageId};
 pub use memory::Memory;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     Test,
-    support::{build::Build, process::Target},
+    support::{build::Build, measurement, process::Target},
     test,
 };
 
@@ -20,7 +20,7 @@ pub fn tests() -> Vec<Test> {
 }
 
 fn doctor(args: &[&str]) -> Result<Output> {
-    Command::new(env!("CARGO_BIN_EXE_goinstr"))
+    Command::new(measurement::goinstr())
         .arg("doctor")
         .args(args)
         .output()

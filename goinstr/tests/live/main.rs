@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod budget;
 mod counting;
 mod cover;
 mod doctor;
@@ -107,6 +108,7 @@ fn main() -> ExitCode {
         newer::tests(),
         oracle::tests(),
         soak::tests(),
+        budget::tests(),
         doctor::tests(),
         privilege::tests(),
         trace::tests(),

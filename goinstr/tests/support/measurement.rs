@@ -1,6 +1,7 @@
 //! The real `goinstr attach` at work on a process.
 
 use std::{
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -88,6 +89,22 @@ impl Measurement {
             bail!("{error:#}; stderr: {}", measurement.errors.tail());
         }
         Ok(measurement)
+    }
+
+    /// Waits for a line that contains `part`.
+    pub fn wait_for(&mut self, part: &str) -> Result<String> {
+        self.lines
+            .wait_for(part, patience(), |line| line.contains(part))
+    }
+
+    /// Waits for an end that is not its own doing; what it said on stderr.
+    pub fn wait_for_death(mut self) -> Result<String> {
+        let status = self.wait()?;
+        if status.signal() != Some(Signal::KILL.as_raw()) {
+            bail!("goinstr ended with {status}: {}", self.errors.tail());
+        }
+        self.errors.wait_for_end(patience())?;
+        Ok(self.errors.tail())
     }
 
     /// Its process.

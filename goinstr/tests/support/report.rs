@@ -15,6 +15,7 @@ pub struct Function {
     pub calls: u64,
     pub unwound: u64,
     pub in_flight: u64,
+    pub shed_at_unix_ns: Option<u64>,
     pub total_ns: u64,
     pub self_ns: u64,
     pub min_ns: Option<u64>,

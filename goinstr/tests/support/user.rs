@@ -44,7 +44,7 @@ pub fn become_with(user: u32, capabilities: &[&str]) -> Vec<OsString> {
 
 /// A command that runs goinstr as [`GOINSTRS`] with these capabilities and no others.
 pub fn goinstr_with(folder: &Path, capabilities: &[&str]) -> Result<Command> {
-    let goinstr = readable_copy(Path::new(env!("CARGO_BIN_EXE_goinstr")), folder, 0o755)?;
+    let goinstr = readable_copy(&super::measurement::goinstr(), folder, 0o755)?;
     let words = become_with(GOINSTRS, capabilities);
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).arg(goinstr);

@@ -44,6 +44,7 @@ pub fn measure(
             kernel_pid: None,
         },
         watch,
+        shedding: false,
         aggregation: Aggregation::Kernel,
         slower_than_ns: None,
         ring_bytes: RING_BYTES,

@@ -1,0 +1,108 @@
+//! The guard: keeps what the probes cost under the budget, before arming and while it is measured.
+//!
+//! What a hit costs is known from the calibration, hits are counted; the rest is arithmetic. All of
+//! it is in `docs/overhead.md`.
+
+mod allowance;
+pub(super) mod preflight;
+mod thread;
+mod watch;
+
+pub(super) use allowance::Allowance;
+pub(super) use thread::{Guard, Told};
+pub(super) use watch::{Shed, Watch};
+
+use crate::attach::{Costs, EntryCosts};
+
+/// ns in a second.
+const SECOND: u64 = 1_000_000_000;
+
+/// What the hits of one function cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct HitCosts {
+    /// At the entry site, in ns.
+    pub entry_ns: u64,
+    /// At a return, in ns; 0 where it has none.
+    pub exit_ns: u64,
+}
+
+impl HitCosts {
+    /// `of_entry` is the function's kind of entry site.
+    pub fn new(costs: Costs, of_entry: EntryCosts, returns: bool) -> Self {
+        Self {
+            entry_ns: u64::from(of_entry.entry_ns(costs.exit_ns)),
+            exit_ns: if returns { u64::from(costs.exit_ns) } else { 0 },
+        }
+    }
+}
+
+/// A function's part of the load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Load {
+    /// Its index in the plan.
+    pub function: u32,
+    /// Calls a second.
+    pub calls: f64,
+    /// What its probes take, in ns a second.
+    pub cost: f64,
+}
+
+/// The functions that have to go for the rest to cost no more than `budget` ns a second: the
+/// costliest first, no more than needed.
+pub(super) fn over_budget(mut loads: Vec<Load>, budget: f64) -> Vec<Load> {
+    loads.sort_by(|a, b| b.cost.total_cmp(&a.cost));
+    let mut rest: f64 = loads.iter().map(|load| load.cost).sum();
+    loads
+        .into_iter()
+        .take_while(|load| {
+            let over = rest > budget;
+            rest -= load.cost;
+            over
+        })
+        .collect()
+}
+
+/// A cost in ns a second as people read it.
+pub(super) fn share(cost: f64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let percent = cost * 100.0 / SECOND as f64;
+    format!("{percent:.1} % of a CPU")
+}
+
+/// A rate as a number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are positive and far below 2^64"
+)]
+pub(super) fn rounded(calls: f64) -> u64 {
+    calls.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(function: u32, cost: f64) -> Load {
+        Load {
+            function,
+            calls: cost,
+            cost,
+        }
+    }
+
+    fn shed(loads: &[f64], budget: f64) -> Vec<u32> {
+        let loads = loads.iter().zip(0..).map(|(&cost, f)| load(f, cost));
+        let gone = over_budget(loads.collect(), budget);
+        gone.iter().map(|load| load.function).collect()
+    }
+
+    #[test]
+    fn the_costliest_go_first_and_no_more_than_needed() {
+        assert_eq!(shed(&[1.0, 9.0, 3.0, 2.0], 15.0), [0; 0]);
+        assert_eq!(shed(&[1.0, 9.0, 3.0, 2.0], 14.0), [1]);
+        assert_eq!(shed(&[1.0, 9.0, 3.0, 2.0], 5.0), [1, 2]);
+        assert_eq!(shed(&[1.0, 9.0, 3.0, 2.0], 0.5), [1, 2, 3, 0]);
+        assert_eq!(shed(&[], 0.0), [0; 0]);
+    }
+}

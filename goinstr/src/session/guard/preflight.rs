@@ -1,0 +1,172 @@
+//! The look before arming: a short count of entries alone predicts what the probes would cost, and
+//! functions that would break the budget are left out.
+//!
+//! The count costs the target something too, so it ends early where its own hits have cost a certain
+//! time; what that has shown to be too much is left out of the next round.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use goinstr_common::control::PHASE_RECORDING;
+
+use super::{Allowance, HitCosts, Load, over_budget, rounded, share};
+use crate::{
+    attach::{AttachError, Attached, Settings, Watch},
+    plan::{ProbePlan, Skipped},
+    target::Target,
+};
+
+/// How long entries are counted.
+const WINDOW: Duration = Duration::from_millis(250);
+/// How often what they have cost is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// What the hits of one round may cost the target, in ns: less than a time slice of the scheduler's.
+const OWN_COST_NS: u64 = 10_000_000;
+/// Rounds: each but the last has left something out.
+const ROUNDS: usize = 4;
+
+/// Leaves the functions out of `plan` that would break the budget.
+///
+/// # Errors
+/// Those of arming.
+pub(in crate::session) fn leave_out(
+    plan: &mut ProbePlan,
+    target: &Target,
+    settings: &Settings,
+    percent: f64,
+) -> Result<(), AttachError> {
+    for round in 0..ROUNDS {
+        if plan.functions.is_empty() {
+            return Ok(());
+        }
+        let counted = count(plan, target, settings, percent)?;
+        let gone = over_budget(counted.loads, counted.allowed);
+        let done = counted.whole || gone.is_empty();
+        log::debug!(
+            "preflight {round}: {:?}, whole {}, {} functions over the budget of {}",
+            counted.elapsed,
+            counted.whole,
+            gone.len(),
+            share(counted.allowed)
+        );
+        remove(plan, &gone, counted.allowed);
+        if done {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// What a round has shown.
+struct Counted {
+    loads: Vec<Load>,
+    /// What all together may cost, in ns a second.
+    allowed: f64,
+    elapsed: Duration,
+    /// Whether it was not ended early.
+    whole: bool,
+}
+
+/// Counts entries, each hit of a loop as well.
+fn count(
+    plan: &ProbePlan,
+    target: &Target,
+    settings: &Settings,
+    percent: f64,
+) -> Result<Counted, AttachError> {
+    let mut bare = plan.clone();
+    for function in &mut bare.functions {
+        // Nothing is to be followed.
+        function.reenters = false;
+    }
+    let settings = Settings {
+        watch: Watch::Entries { callers: false },
+        shedding: false,
+        ..settings.clone()
+    };
+    let costs = settings.costs;
+    let attached = Attached::arm(&bare, &target.open_path(), &settings)?;
+    let mut allowance = Allowance::new(percent, target);
+    attached.kernel.set_phase(PHASE_RECORDING);
+    let began = Instant::now();
+    let functions = 0..u32::try_from(plan.functions.len()).unwrap_or(u32::MAX);
+    let entry = |id| u64::from(attached.kernel.entry_costs(id).entry_ns(costs.exit_ns));
+    let (counts, whole) = loop {
+        thread::sleep(LOOK);
+        let counts: Vec<u64> = functions
+            .clone()
+            .map(|id| attached.kernel.totals(id).entries)
+            .collect();
+        let cost: u64 = counts
+            .iter()
+            .zip(functions.clone())
+            .map(|(count, id)| count * entry(id))
+            .sum();
+        let whole = began.elapsed() >= WINDOW;
+        if whole || cost > OWN_COST_NS {
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
+            allowance.look(nanos(began.elapsed()), cost as f64);
+            break (counts, whole);
+        }
+    };
+    let elapsed = began.elapsed();
+    let load = |(count, id): (u64, u32)| {
+        let planned = plan.functions.get(id as usize);
+        // How many of a looping function's hits are calls is not known: what its returns cost, the
+        // watch will see.
+        let returns = planned.is_some_and(|f| !f.exits.is_empty() && !f.reenters);
+        let hit = HitCosts::new(costs, attached.kernel.entry_costs(id), returns);
+        #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
+        let calls = count as f64 / elapsed.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "nanoseconds of one hit")]
+        let cost = calls * (hit.entry_ns + hit.exit_ns) as f64;
+        Load {
+            function: id,
+            calls,
+            cost,
+        }
+    };
+    let loads = counts
+        .into_iter()
+        .zip(functions.clone())
+        .map(load)
+        .collect();
+    drop(attached.disarm());
+    Ok(Counted {
+        loads,
+        allowed: allowance.ns_per_second(),
+        elapsed,
+        whole,
+    })
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Takes functions out of the plan, the costliest first among what is skipped.
+fn remove(plan: &mut ProbePlan, gone: &[Load], allowed: f64) {
+    for load in gone {
+        let Some(function) = plan.functions.get(load.function as usize) else {
+            continue;
+        };
+        plan.skipped.push(Skipped {
+            function: function.name.clone(),
+            reason: "over_budget",
+            detail: format!(
+                "{} calls/s would cost {}, and all together may cost {}; --max-overhead allows more, --no-guard all",
+                crate::sink::count(rounded(load.calls)),
+                share(load.cost),
+                share(allowed)
+            ),
+        });
+    }
+    let mut id = 0;
+    plan.functions.retain(|_| {
+        let stays = gone.iter().all(|load| load.function != id);
+        id += 1;
+        stays
+    });
+}

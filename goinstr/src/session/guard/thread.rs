@@ -1,0 +1,130 @@
+//! The guard at work, in a thread of its own: an output whose reader has stopped reading must not
+//! keep it from its duty.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{Shed, Watch, watch::Hits};
+use crate::{
+    attach::{AttachError, Shedder},
+    session::{clock::monotonic_ns, dead_man::Switch},
+};
+
+/// How often hits are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long it may be silent before goinstr counts as dead.
+pub(in crate::session) const SILENCE: Duration = Duration::from_secs(3);
+
+/// What the guard tells.
+#[derive(Debug)]
+pub(in crate::session) enum Told {
+    /// A function is no longer measured, since so long.
+    Shed {
+        /// Which, and why.
+        shed: Shed,
+        /// When, ns of `CLOCK_MONOTONIC`.
+        at_ns: u64,
+    },
+    /// The sites of what was shed can't be taken out.
+    Failed(AttachError),
+}
+
+/// The guard; it ends when it is dropped.
+pub(in crate::session) struct Guard {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    told: UnboundedReceiver<Told>,
+}
+
+impl Guard {
+    /// Starts it. Without a `watch` it only shows `switch` that goinstr is alive.
+    pub fn start(watch: Option<Watch>, shedder: Shedder, switch: Option<Switch>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (tell, told) = unbounded_channel();
+        let ended = Arc::clone(&stop);
+        let thread = thread::spawn(move || run(watch, &shedder, switch, &ended, &tell));
+        Self {
+            stop,
+            thread: Some(thread),
+            told,
+        }
+    }
+
+    /// Waits for what it tells. May be dropped and called again.
+    pub async fn told(&mut self) -> Told {
+        match self.told.recv().await {
+            Some(told) => told,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What it has told and nobody has heard.
+    pub fn rest(&mut self) -> Vec<Told> {
+        self.end();
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
+    }
+
+    fn end(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(
+    mut watch: Option<Watch>,
+    shedder: &Shedder,
+    mut switch: Option<Switch>,
+    ended: &AtomicBool,
+    tell: &UnboundedSender<Told>,
+) {
+    let gauge = shedder.gauge();
+    while !ended.load(Ordering::Relaxed) {
+        if let Some(switch) = &mut switch {
+            switch.beat(SILENCE);
+        }
+        if let Some(watch) = &mut watch {
+            let now = monotonic_ns();
+            let hits = |function| {
+                let totals = gauge.totals(function);
+                Hits {
+                    entries: totals.entries,
+                    returns: totals.returned,
+                }
+            };
+            for shed in watch.look(now, hits, gauge.reentries()) {
+                shedder.shed(shed.load.function);
+                let _ = tell.send(Told::Shed {
+                    shed,
+                    at_ns: monotonic_ns(),
+                });
+            }
+            if let Err(error) = shedder.proceed() {
+                let _ = tell.send(Told::Failed(error));
+            }
+        }
+        thread::park_timeout(LOOK);
+    }
+}

@@ -1,0 +1,258 @@
+//! The budget: what would break it is left out before arming or shed while it is measured, and the
+//! counts of all others stay exact.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
+
+use crate::{
+    Test,
+    support::{
+        build::Build,
+        case::Measured,
+        measurement::{self, Measurement},
+        process::Target,
+        report::Report,
+        text,
+        truth::Truth,
+    },
+    test,
+};
+
+/// The functions of `spurt` that become loud, one after the other.
+const HOT: [&str; 5] = [
+    "main.hot1",
+    "main.hot2",
+    "main.hot3",
+    "main.hot4",
+    "main.hot5",
+];
+/// Those whose calls the target counts and that stay moderate.
+const OTHERS: [&str; 6] = [
+    "main.main.func1",
+    "main.load",
+    "main.outer",
+    "main.mild",
+    "main.inner",
+    "main.fail",
+];
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        test(
+            "budget::a_function_that_becomes_loud_is_shed_and_the_others_stay_exact",
+            || spurt(&[]),
+        ),
+        test("budget::shedding_where_the_ring_carries_all_calls", || {
+            spurt(&["--aggregate", "ring"])
+        }),
+        test("budget::shedding_where_sites_are_perf_events", perf_events),
+        test(
+            "budget::a_loud_function_is_left_out_before_arming",
+            preflight,
+        ),
+        test("budget::nothing_left_within_the_budget_is_code_3", nothing),
+        test("budget::without_guard_nothing_is_shed", unguarded),
+        test("budget::a_stopped_goinstr_loses_its_probes", stopped),
+    ]
+}
+
+fn patterns() -> Vec<&'static str> {
+    let mut patterns = HOT.to_vec();
+    patterns.extend(OTHERS);
+    patterns
+}
+
+fn goinstr() -> Command {
+    Command::new(measurement::goinstr())
+}
+
+fn guarded(target: &Target, options: &[&str], patterns: &[&str]) -> Result<Measurement> {
+    let mut args = vec!["--max-overhead", "10"];
+    args.extend(options);
+    args.extend(patterns);
+    Measurement::start_by(goinstr(), target.pid, &args)
+}
+
+/// Each hot function in turn: shed, while the others' calls go on around and inside of its.
+fn spurt(options: &[&str]) -> Result<()> {
+    let exe = Build::of("spurt").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    let mut measurement = guarded(&target, options, &patterns())?;
+    target.go()?;
+    for name in HOT {
+        target.go()?;
+        shed(&mut measurement, name)?;
+    }
+    target.go()?;
+    let truth = target.truth()?;
+    let report = measurement.interrupt()?;
+    text::wait_until_original(target.pid, &exe)?;
+    target.release()?;
+    for name in HOT {
+        is_shed(&report, &truth, name)?;
+    }
+    let shed = report.ledger.lost["shed"];
+    ensure!(shed == report.ledger.lost_in_all(), "{:?}", report.ledger);
+    others_are_exact(report, truth)
+}
+
+/// Waits until a function is shed.
+fn shed(measurement: &mut Measurement, name: &str) -> Result<()> {
+    let line = measurement.wait_for(r#""reason":"over_budget""#)?;
+    let record: serde_json::Value = serde_json::from_str(&line)?;
+    ensure!(record["function"] == name, "waited for {name}: {line}");
+    ensure!(
+        record["calls_per_second"].as_u64() > Some(0) && record["shed_at_unix_ns"].is_u64(),
+        "{line}"
+    );
+    Ok(())
+}
+
+/// Its figures are of a part of its calls, and marked so.
+fn is_shed(report: &Report, truth: &Truth, name: &str) -> Result<()> {
+    ensure!(
+        report.skipped.get(name).map(String::as_str) == Some("over_budget"),
+        "{name} is not told as skipped"
+    );
+    let function = report.function(name)?;
+    let calls = truth.functions.get(name).context("no truth")?.calls;
+    ensure!(
+        function.shed_at_unix_ns.is_some() && function.calls > 0 && function.calls < calls,
+        "of {calls} calls: {function:?}"
+    );
+    ensure!(function.in_flight == 0, "{function:?}");
+    Ok(())
+}
+
+fn others_are_exact(report: Report, mut truth: Truth) -> Result<()> {
+    let mut measured = Measured {
+        report,
+        truth: Truth::default(),
+    };
+    truth
+        .functions
+        .retain(|name, _| !HOT.contains(&name.as_str()));
+    measured
+        .report
+        .functions
+        .retain(|function| !HOT.contains(&function.function.as_str()));
+    ensure!(truth.functions.len() == OTHERS.len(), "{truth:?}");
+    measured.truth = truth;
+    measured.agree(&[])
+}
+
+/// The same with a link of its own for each site: few functions, because each takes long to go.
+fn perf_events() -> Result<()> {
+    let exe = Build::of("spurt").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    let patterns = ["main.hot1", "main.outer", "main.inner"];
+    let mut measurement = guarded(&target, &["--attach-by", "perf_event"], &patterns)?;
+    target.go()?;
+    target.go()?;
+    shed(&mut measurement, "main.hot1")?;
+    for _ in 0..5 {
+        target.go()?;
+    }
+    let truth = target.truth()?;
+    let report = measurement.interrupt()?;
+    text::wait_until_original(target.pid, &exe)?;
+    target.release()?;
+    is_shed(&report, &truth, "main.hot1")?;
+    for name in ["main.outer", "main.inner"] {
+        let (function, counts) = (report.function(name)?, truth.functions[name]);
+        ensure!(
+            (function.calls, function.unwound) == (counts.calls, counts.unwound),
+            "{counts:?} {function:?}"
+        );
+    }
+    Ok(())
+}
+
+/// What is loud already is not armed at all.
+fn preflight() -> Result<()> {
+    let exe = Build::of("spurt").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    target.go()?;
+    target.go()?;
+    let measurement = guarded(&target, &[], &["main.hot1", "main.hot5"])?;
+    for _ in 0..5 {
+        target.go()?;
+    }
+    target.truth()?;
+    let report = measurement.interrupt()?;
+    target.release()?;
+    ensure!(
+        report.skipped.get("main.hot1").map(String::as_str) == Some("over_budget"),
+        "{:?}",
+        report.skipped
+    );
+    ensure!(report.function("main.hot1").is_err(), "it was measured");
+    ensure!(report.session["functions"] == 1, "{:?}", report.session);
+    Ok(())
+}
+
+fn nothing() -> Result<()> {
+    let exe = Build::of("spurt").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    target.go()?;
+    target.go()?;
+    let output = goinstr()
+        .args(["attach", "--max-overhead", "1", "main.hot1", "--pid"])
+        .arg(target.pid.to_string())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(3), "{}: {said}", output.status);
+    ensure!(
+        said.lines().count() == 1 && said.contains("main.hot1") && said.contains("calls/s"),
+        "{said}"
+    );
+    Ok(())
+}
+
+fn unguarded() -> Result<()> {
+    let exe = Build::of("spurt").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    let measurement = Measurement::start(target.pid, &patterns())?;
+    target.go()?;
+    target.go()?;
+    std::thread::sleep(Duration::from_secs(2));
+    for _ in 0..5 {
+        target.go()?;
+    }
+    let truth = target.truth()?;
+    let report = measurement.interrupt()?;
+    target.release()?;
+    Measured { report, truth }.agree(&[])
+}
+
+/// The dead man's switch: nobody looks after the probes any more, so they go.
+fn stopped() -> Result<()> {
+    let exe = Build::of("steady").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    let args = ["--max-overhead", "100", "main.outer"];
+    let measurement = Measurement::start_by(goinstr(), target.pid, &args)?;
+    target.go()?;
+    target.wait_for("progress")?;
+    ensure!(
+        text::changed_bytes(target.pid, &exe)? > 0,
+        "there are no probes"
+    );
+    measurement.signal(Signal::STOP)?;
+    let began = Instant::now();
+    text::wait_until_original(target.pid, &exe)?;
+    let took = began.elapsed();
+    ensure!(
+        took >= Duration::from_secs(2),
+        "not by the switch: {took:?}"
+    );
+    let said = measurement.wait_for_death()?;
+    ensure!(said.contains("it stopped answering"), "{said}");
+    target.go()?;
+    target.truth()?;
+    target.release()
+}
