@@ -4,12 +4,16 @@ mod aggregator;
 mod coverage;
 mod distribution;
 mod durations;
+mod profile;
 mod report;
+mod saved;
 
 pub use aggregator::Aggregator;
 pub use coverage::{CoverLedger, CoverReport, Coverage};
 pub use distribution::{Distribution, Slot};
+pub use profile::{Block, Profile, ProfileFile, ProfileFunction};
 pub use report::{
     CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, OpenCall, Outcome, ProbeCosts,
     Report, SessionInfo, ShedEvent,
 };
+pub use saved::SavedError;

@@ -13,6 +13,7 @@ mod list;
 mod logging;
 mod output;
 mod pager;
+mod saved;
 mod subject;
 mod trace;
 mod verified;

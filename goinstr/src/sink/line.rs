@@ -43,6 +43,12 @@ pub enum Line<'a> {
     Coverage(CoverageLine<'a>),
     /// Which lines of a file ran.
     Lines(Lines<'a>),
+    /// A function that ran in one coverage and not in the other.
+    OnlyFunction(OnlyFunction<'a>),
+    /// Lines that ran in one coverage and not in the other.
+    OnlyLines(OnlyLines<'a>),
+    /// Last of a difference.
+    Difference(Difference),
     /// Last of a coverage: what it took.
     CoverLedger(CoverLedger),
 }
@@ -293,6 +299,33 @@ pub struct Lines<'a> {
     pub uncovered: Vec<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<u32>,
+}
+
+/// A function that ran in the first and not in the second, from `cover --diff`.
+#[derive(Clone, Debug, Serialize)]
+pub struct OnlyFunction<'a> {
+    pub function: &'a str,
+    pub package: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+/// Lines that ran in the first and not in the second, from `cover --diff`.
+#[derive(Clone, Debug, Serialize)]
+pub struct OnlyLines<'a> {
+    pub file: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<&'a str>,
+    pub lines: Vec<u32>,
+}
+
+/// How much ran in the first and not in the second.
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    pub functions: usize,
+    pub lines: usize,
 }
 
 /// See [`crate::aggregate::CoverLedger`].

@@ -14,7 +14,7 @@ use crate::{
     Test,
     support::{
         build::Build,
-        coverage::{self, CoverReport, Covering, Profile, run},
+        coverage::{self, CoverReport, Covering, Profile, Verdicts, run},
         lines::Lines,
         process::{Target, patience},
         text,
@@ -47,6 +47,12 @@ pub fn tests() -> Vec<Test> {
             move || functions(target, args, toolchain::usual().context("no Go")?),
         ));
     }
+    for (target, args) in TARGETS {
+        tests.push(test(
+            format!("cover::lines_agree_with_go_build_cover::{target}"),
+            move || lines_agree(target, args, toolchain::usual().context("no Go")?),
+        ));
+    }
     let versions = toolchain::all()
         .iter()
         .skip(1)
@@ -58,6 +64,13 @@ pub fn tests() -> Vec<Test> {
                 toolchain.version
             ),
             move || functions("paths", &[], toolchain),
+        ));
+        tests.push(test(
+            format!(
+                "cover::lines_agree_with_go_build_cover::{}",
+                toolchain.version
+            ),
+            move || lines_agree("paths", &[], toolchain),
         ));
     }
     tests.extend([
@@ -112,6 +125,28 @@ fn compare(truth: &Profile, report: &CoverReport) -> Result<()> {
         "only {compared} of {} functions were compared",
         report.functions.len()
     );
+    Ok(())
+}
+
+fn lines_agree(target: &str, args: &[&str], toolchain: &Toolchain) -> Result<()> {
+    let build = Build::of(target).with(toolchain);
+    let truth = Profile::of_run(&build.clone().covered().executable()?, toolchain, args, &[])?;
+    let report = covered(&build.executable()?, args, &["main.*", "--lines"])?;
+    compare_lines(&truth, &report)
+}
+
+/// Each block of Go's own coverage ran exactly if the lines say so that are its alone.
+fn compare_lines(truth: &Profile, report: &CoverReport) -> Result<()> {
+    let mut verdicts = Verdicts::default();
+    for (path, lines) in &report.lines {
+        let source = fs::read_to_string(path)?;
+        for verdict in coverage::against_blocks(truth.blocks(path), lines, &source) {
+            verdicts.add(path, &verdict);
+        }
+    }
+    println!("{verdicts}");
+    ensure!(verdicts.wrong.is_empty(), "{}", verdicts.wrong.join("\n"));
+    ensure!(verdicts.agree > 5, "only {} blocks agree", verdicts.agree);
     Ok(())
 }
 

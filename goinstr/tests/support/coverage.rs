@@ -364,3 +364,127 @@ pub fn folder(exe: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     Ok(folder)
 }
+
+/// How a block of Go's own coverage compares with the lines that are its alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Both say that it ran, or that it didn't.
+    Agree,
+    /// No line is its alone: nothing of goinstr's tells of it only.
+    Shared(Block),
+    /// The optimiser left none of its lines any code.
+    NoCode(Block),
+    /// It ran up to a call that did not come back; Go counts it when it is begun.
+    LeftEarly(Block, Vec<u32>),
+    /// They differ.
+    Wrong(Block, Vec<u32>),
+}
+
+/// Holds the blocks of a file against its lines.
+pub fn against_blocks(blocks: &[Block], lines: &FileLines, source: &str) -> Vec<Verdict> {
+    let text: Vec<&str> = source.lines().collect();
+    let bare = |line: u32| {
+        let text = text.get(line as usize - 1).map_or("", |text| text.trim());
+        text.is_empty() || text.starts_with("//") || text.chars().all(|c| "})(,;".contains(c))
+    };
+    // Up to Go 1.26 a block begins at the brace that ends the line before it.
+    let something = |line: u32, from: u32, to: u32| {
+        let text = text.get(line as usize - 1).copied().unwrap_or("");
+        let from = (from.max(1) as usize - 1).min(text.len());
+        let to = (to as usize).saturating_sub(1).clamp(from, text.len());
+        let text = text.get(from..to).unwrap_or(text);
+        text.chars()
+            .any(|c| !c.is_whitespace() && !"{}".contains(c))
+    };
+    let holds = |block: &Block, line: u32| {
+        let from = if line == block.start.0 {
+            block.start.1
+        } else {
+            1
+        };
+        let to = if line == block.end.0 {
+            block.end.1
+        } else {
+            u32::MAX
+        };
+        block.start.0 <= line && line <= block.end.0 && something(line, from, to)
+    };
+    blocks
+        .iter()
+        .map(|block| {
+            let mut own: Vec<u32> = (block.start.0..=block.end.0)
+                .filter(|&line| {
+                    let holding = blocks.iter().filter(|other| holds(other, line));
+                    holds(block, line) && holding.count() == 1
+                })
+                .collect();
+            // Where a block ends with a brace, the brace is no statement.
+            own.retain(|&line| !bare(line));
+            if own.is_empty() {
+                return Verdict::Shared(*block);
+            }
+            let of = |set: &BTreeSet<u32>| -> Vec<u32> {
+                own.iter()
+                    .copied()
+                    .filter(|line| set.contains(line))
+                    .collect()
+            };
+            let (ran, not) = (of(&lines.covered), of(&lines.uncovered));
+            match (block.ran, ran.first(), not.first()) {
+                (_, None, None) => Verdict::NoCode(*block),
+                (true, Some(_), None) | (false, None, Some(_)) => Verdict::Agree,
+                (true, Some(ran), Some(not)) if ran < not => {
+                    Verdict::LeftEarly(*block, of(&lines.uncovered))
+                }
+                (true, _, Some(_)) => Verdict::Wrong(*block, not),
+                (false, Some(_), _) => Verdict::Wrong(*block, ran),
+            }
+        })
+        .collect()
+}
+
+/// The verdicts on a program.
+#[derive(Clone, Debug, Default)]
+pub struct Verdicts {
+    pub agree: usize,
+    listed: Vec<String>,
+    pub wrong: Vec<String>,
+}
+
+impl Verdicts {
+    /// Adds one on a file.
+    pub fn add(&mut self, path: &str, verdict: &Verdict) {
+        let at = |block: &Block| format!("{path}:{}-{}", block.start.0, block.end.0);
+        match verdict {
+            Verdict::Agree => self.agree += 1,
+            Verdict::Shared(block) => {
+                self.listed.push(format!(
+                    "{}: shares its lines with another block",
+                    at(block)
+                ));
+            }
+            Verdict::NoCode(block) => {
+                self.listed
+                    .push(format!("{}: the optimiser left no code of it", at(block)));
+            }
+            Verdict::LeftEarly(block, lines) => self.listed.push(format!(
+                "{}: left before lines {lines:?}, which Go counts from the block's beginning",
+                at(block)
+            )),
+            Verdict::Wrong(block, lines) => self.wrong.push(format!(
+                "{}: truly {}, but lines {lines:?} say the contrary",
+                at(block),
+                if block.ran { "ran" } else { "did not run" }
+            )),
+        }
+    }
+}
+
+impl std::fmt::Display for Verdicts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{} blocks agree; not compared:", self.agree)?;
+        self.listed
+            .iter()
+            .try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
