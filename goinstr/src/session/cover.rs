@@ -93,6 +93,7 @@ async fn run(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, Sess
         retirement_ns: 0,
         output: Ok(()),
     };
+    log::info!("the probes are in place");
     let info = state.info();
     state.output = sink.session(&info, &config.plan);
     let end = state.watch(&mut ending, &mut resets, sink).await?;

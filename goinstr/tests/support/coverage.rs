@@ -24,24 +24,8 @@ pub struct Covering {
 impl Covering {
     /// Starts it with these arguments and JSON output, and waits for the session line.
     pub fn start(args: &[&str]) -> Result<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_goinstr"))
-            .args(["cover", "--output", "json"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("can't run goinstr")?;
-        let lines = Lines::of("goinstr", child.stdout.take().context("no stdout")?);
-        let errors = Lines::of(
-            "goinstr's stderr",
-            child.stderr.take().context("no stderr")?,
-        );
-        let mut covering = Self {
-            child,
-            lines,
-            errors,
-        };
+        let json = ["cover", "--output", "json"];
+        let mut covering = Self::spawn(&[&json, args].concat())?;
         let session = covering
             .lines
             .wait_for("the session line", patience(), |line| {
@@ -53,6 +37,26 @@ impl Covering {
             bail!("{error:#}; stderr: {}", covering.errors.tail());
         }
         Ok(covering)
+    }
+
+    fn spawn(args: &[&str]) -> Result<Self> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("can't run goinstr")?;
+        let lines = Lines::of("goinstr", child.stdout.take().context("no stdout")?);
+        let errors = Lines::of(
+            "goinstr's stderr",
+            child.stderr.take().context("no stderr")?,
+        );
+        Ok(Self {
+            child,
+            lines,
+            errors,
+        })
     }
 
     /// Sends a signal.
@@ -68,7 +72,34 @@ impl Covering {
     }
 
     /// Waits for its own end and returns what it reported.
-    pub fn finish(mut self) -> Result<CoverReport> {
+    pub fn finish(self) -> Result<CoverReport> {
+        Ok(self.finish_with_lines()?.0)
+    }
+
+    /// The same, and the lines as they were printed.
+    pub fn finish_with_lines(mut self) -> Result<(CoverReport, Vec<String>)> {
+        self.end()?;
+        let lines = std::mem::take(&mut self.lines.seen);
+        Ok((CoverReport::parse(&lines)?, lines))
+    }
+
+    /// Starts it with these arguments, that let it write to a file, and waits until it is armed.
+    pub fn into_file(args: &[&str]) -> Result<Self> {
+        let mut covering = Self::spawn(&[&["cover", "-v"], args].concat())?;
+        let armed = covering.errors.wait_for("the probes", patience(), |line| {
+            line.contains("the probes are in place")
+        });
+        armed.with_context(|| covering.errors.tail())?;
+        Ok(covering)
+    }
+
+    /// Ends it as Ctrl-C does; what it found is in its file.
+    pub fn interrupt_silently(mut self) -> Result<()> {
+        self.signal(Signal::INT)?;
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
         self.lines.wait_for_end(patience())?;
         let status = self.child.wait()?;
         self.errors.wait_for_end(patience())?;
@@ -77,7 +108,7 @@ impl Covering {
             "goinstr ended with {status}: {}",
             self.errors.tail()
         );
-        CoverReport::parse(&self.lines.seen)
+        Ok(())
     }
 }
 
