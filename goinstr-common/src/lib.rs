@@ -16,6 +16,7 @@ pub mod record;
 pub mod shadow;
 pub mod standing;
 pub mod stat;
+pub mod state;
 
 /// Asserts size and alignment of a wire type at compile time.
 macro_rules! wire {

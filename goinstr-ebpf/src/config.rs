@@ -59,6 +59,14 @@ settings! {
     PAIR_STEPPED_NS => pair_stepped_ns: u32 = 0;
     /// What a hit of a return costs, in ns: a call that was unwound has none.
     EXIT_NS => exit_ns: u32 = 0;
+    /// 1: goroutines with open calls have clocks of their states.
+    STATES => states: u32 = 0;
+    /// 1: threads are followed too, as they lose and get CPUs.
+    FOLLOW_THREADS => follow_threads: u32 = 0;
+    /// Offset of `pid` in the kernel's `task_struct`.
+    TASK_PID_OFFSET => task_pid_offset: u32 = 0;
+    /// Offset of `waitreason` in `runtime.g`.
+    WAITREASON_OFFSET => waitreason_offset: u32 = 176;
     /// See `REPORT_SLOW`.
     SLOWER_THAN_NS => slower_than_ns: u64 = 0;
 }

@@ -21,8 +21,12 @@ mod regs;
 mod shadow;
 mod standing;
 mod stat;
+mod state;
 
-use aya_ebpf::{macros::uprobe, programs::ProbeContext};
+use aya_ebpf::{
+    macros::{raw_tracepoint, uprobe},
+    programs::{ProbeContext, RawTracePointContext},
+};
 
 /// A function's entry site.
 #[uprobe]
@@ -70,6 +74,27 @@ pub fn goexit(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn cover(ctx: ProbeContext) -> u32 {
     coverage::hit(&ctx);
+    0
+}
+
+/// `runtime.casgstatus`: a goroutine's state changes.
+#[uprobe]
+pub fn state_status(ctx: ProbeContext) -> u32 {
+    state::status(&ctx);
+    0
+}
+
+/// Where the runtime changes a goroutine's state by itself.
+#[uprobe]
+pub fn state_site(ctx: ProbeContext) -> u32 {
+    state::site(&ctx);
+    0
+}
+
+/// A CPU goes from one thread to another.
+#[raw_tracepoint(tracepoint = "sched_switch")]
+pub fn state_switch(ctx: RawTracePointContext) -> u32 {
+    state::switch(&ctx);
     0
 }
 

@@ -12,6 +12,7 @@ use goinstr_common::{
     histogram::HistBlock,
     shadow::{ChunkKey, ShadowChunk, ShadowHead, ShadowKey},
     stat::FuncStat,
+    state::{Clock, StateSum, Thread},
 };
 
 /// The phase of the measurement.
@@ -70,3 +71,23 @@ pub static EMPTY_CHUNK: Array<ShadowChunk> = Array::with_max_entries(1, 0);
 /// Single calls, as `CallRecord`s.
 #[map]
 pub static CALLS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// What goroutines with open calls do, where that is asked for. By the keys of `SHADOW`.
+#[map]
+pub static CLOCKS: HashMap<ShadowKey, Clock> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// One zeroed clock.
+#[map]
+pub static EMPTY_CLOCK: Array<Clock> = Array::with_max_entries(1, 0);
+
+/// Threads that run such goroutines, by thread id.
+#[map]
+pub static THREADS: HashMap<u32, Thread> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// The slot of each wait reason.
+#[map]
+pub static WAIT_SLOT: Array<u32> = Array::with_max_entries(256, 0);
+
+/// States of the finished calls, an element a function.
+#[map]
+pub static STATE_SUMS: Array<StateSum> = Array::with_max_entries(1, BPF_F_MMAPABLE);

@@ -10,12 +10,13 @@ use goinstr_common::{
     counter::{self, Lost},
     record::{CallRecord, KIND_CALL, KIND_UNBINNED, NO_PARENT, OUTCOME_RETURNED, OUTCOME_UNWOUND},
     shadow::{CHUNK_FRAMES, ChunkKey, Frame, HEAD_FRAMES, MAX_FRAMES, ShadowHead, ShadowKey},
+    state::Clock,
 };
 
 use crate::{
     config, emit,
     goroutine::{self, Place},
-    histogram, maps, standing, stat,
+    histogram, maps, standing, stat, state,
 };
 
 /// One goroutine's shadow stack. `process` is `bpf_get_current_pid_tgid()`.
@@ -146,6 +147,9 @@ impl Shadow {
                 self.frame(index).ok_or(Lost::TableFull)?
             }
         };
+        if config::states() != 0 {
+            state::open(&self.key, self.process, index);
+        }
         // SAFETY: `frame` and `head` are live map elements.
         unsafe {
             (*frame).offset = offset;
@@ -176,6 +180,10 @@ impl Shadow {
         };
         // SAFETY: frames are live map elements.
         let frame = unsafe { *frame };
+        let states = match config::states() {
+            0 => None,
+            _ => state::close(&self.key, self.process, index, end),
+        };
         let (own, pair) = costs(&frame, returned);
         if !returned && standing::is_shed(frame.func) {
             self.drop_shed(index, &frame, pair);
@@ -183,11 +191,16 @@ impl Shadow {
         }
         let corrected = frame.inner_cost_ns + own;
         // What is left may be less than the costs' own noise; but no call is shorter than what is
-        // inside it, so that exclusive times add up to the whole.
+        // inside it, so that exclusive times add up to the whole, nor than it was seen to wait.
         let duration = end
             .saturating_sub(frame.start_ns)
             .saturating_sub(corrected)
-            .max(frame.child_ns);
+            .max(frame.child_ns)
+            .max(states.map_or(0, |(_, idle)| idle));
+        let clock = states.map(|(clock, _)| clock);
+        if let Some(clock) = clock {
+            state::add_up(clock, frame.func, duration);
+        }
         let mut parent = NO_PARENT;
         if index != 0
             && let Some(outer) = self.frame(index - 1)
@@ -206,6 +219,7 @@ impl Shadow {
             duration,
             corrected,
             returned,
+            clock,
         };
         self.finish(&finished);
     }
@@ -270,9 +284,13 @@ impl Shadow {
         let count = || {
             stat::count_finished(func, call.returned, call.duration, self_ns, call.corrected);
         };
+        let emit = |record| match config::states() {
+            0 => emit::call(record),
+            _ => emit::call_with_states(record, call.clock),
+        };
         if config::ring_carries_all() != 0 {
             // The record is the call: without it the call is lost, and counted as such.
-            if emit::call(record(KIND_CALL)) {
+            if emit(record(KIND_CALL)) {
                 count();
             } else {
                 stat::count_lost(Lost::RingFull);
@@ -286,7 +304,7 @@ impl Shadow {
             kind = KIND_UNBINNED;
             wanted = true;
         }
-        if wanted && !emit::call(record(kind)) {
+        if wanted && !emit(record(kind)) {
             stat::count(if kind == KIND_UNBINNED {
                 counter::UNBINNED
             } else {
@@ -307,6 +325,8 @@ struct Finished {
     /// What was taken off the duration.
     corrected: u64,
     returned: bool,
+    /// Has its states, where they are known.
+    clock: Option<*mut Clock>,
 }
 
 /// What the probes of a call add to its own duration, and to those of the calls around it.

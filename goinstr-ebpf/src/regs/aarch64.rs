@@ -36,3 +36,10 @@ pub fn return_address(ctx: &ProbeContext) -> Option<u64> {
     // SAFETY: as in `g`.
     Some(unsafe { (*ctx.regs).regs[30] })
 }
+
+/// The third integer argument.
+#[inline(always)]
+pub fn third_argument(ctx: &ProbeContext) -> u64 {
+    // SAFETY: as in `g`.
+    unsafe { (*ctx.regs).regs[2] }
+}

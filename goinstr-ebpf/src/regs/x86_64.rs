@@ -36,3 +36,10 @@ pub fn return_address(ctx: &ProbeContext) -> Option<u64> {
     // SAFETY: the helper checks the address.
     unsafe { bpf_probe_read_user(stack_pointer(ctx) as *const u64).ok() }
 }
+
+/// The third integer argument.
+#[inline(always)]
+pub fn third_argument(ctx: &ProbeContext) -> u64 {
+    // SAFETY: as in `g`.
+    unsafe { (*ctx.regs).rcx }
+}

@@ -119,7 +119,7 @@ impl Way {
 pub fn parent(exe: &Path, target: &mut Target) -> Result<(f64, f64)> {
     const CALLS: u64 = 20;
     let plan = plan_of(exe, "/^main\\.(parent|spin)$/")?;
-    let costs = calibration::measure(plan.layout, None, Watch::Calls)?;
+    let costs = calibration::measure(plan.layout, None, Watch::Calls, false)?;
     let mut pairs = Vec::new();
     for _ in 0..5 {
         let truth = target.time("parent", CALLS)?;

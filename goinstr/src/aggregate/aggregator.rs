@@ -167,6 +167,7 @@ impl Function {
             p99_ns: quantiles.map(|q| q.p99),
             p999_ns: quantiles.map(|q| q.p999),
             max_ns: known(max),
+            states: None,
             distribution: Distribution::default(),
         }
     }

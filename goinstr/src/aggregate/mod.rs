@@ -7,13 +7,15 @@ mod durations;
 mod profile;
 mod report;
 mod saved;
+mod states;
 
 pub use aggregator::Aggregator;
 pub use coverage::{CoverLedger, CoverReport, Coverage};
 pub use distribution::{Distribution, Slot};
 pub use profile::{Block, Profile, ProfileFile, ProfileFunction};
 pub use report::{
-    CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, OpenCall, Outcome, ProbeCosts,
-    Report, SessionInfo, ShedEvent,
+    CallEvent, CallerReport, End, FollowedStates, FunctionReport, Ledger, Mode, OpenCall, Outcome,
+    ProbeCosts, Report, SessionInfo, ShedEvent,
 };
 pub use saved::SavedError;
+pub use states::States;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::States;
+
 use super::distribution::Distribution;
 
 /// What is measured of the functions.
@@ -48,8 +50,18 @@ pub struct SessionInfo {
     pub sites: usize,
     /// When recording began, ns since the Unix epoch.
     pub start_unix_ns: u64,
+    /// How goroutines' states are followed, where they are: this has a cost of its own, at each
+    /// change of a state, which is in no other figure.
+    pub states: Option<FollowedStates>,
     /// What probes cost here, where it was measured: durations are then corrected for it.
     pub probe_costs: Option<ProbeCosts>,
+}
+
+/// How goroutines' states are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FollowedStates {
+    /// Threads too: time that one was without a CPU does not count as running.
+    pub threads: bool,
 }
 
 /// What probes cost on this machine, in ns.
@@ -99,6 +111,8 @@ pub struct CallEvent {
     pub parent: Option<u32>,
     /// Number of traced calls open around it on its goroutine.
     pub depth: u32,
+    /// What it did, where that was asked for and is known.
+    pub states: Option<States>,
 }
 
 impl CallEvent {
@@ -159,6 +173,8 @@ pub struct FunctionReport {
     pub p999_ns: Option<u64>,
     /// Longest duration.
     pub max_ns: Option<u64>,
+    /// What its calls did, where that was asked for.
+    pub states: Option<States>,
     /// All durations; empty unless a sink [wants them](crate::sink::Sink::wants_distributions).
     pub distribution: Distribution,
 }

@@ -15,11 +15,12 @@ use goinstr_common::{
         CHUNK_FRAMES, ChunkKey, Frame, HEAD_FRAMES, MAX_FRAMES, ShadowChunk, ShadowHead, ShadowKey,
     },
     stat::FuncStat,
+    state::StateSum,
 };
 
 use super::{
     Aggregation, AttachError, Costs, EntryCosts, Gauge, Scope, Settings, Watch, log_level,
-    mapped::Mapped, sizes::Sizes,
+    mapped::Mapped, sizes::Sizes, states,
 };
 use crate::{binary::RecoverySp, plan::ProbePlan};
 
@@ -36,6 +37,10 @@ pub struct Kernel {
     gauge: Gauge,
     hist_dir: Mapped<u32>,
     hist_blocks: Mapped<HistBlock>,
+    /// Whether it knows how to follow threads.
+    pub(super) follows_threads: bool,
+    /// Where goroutines' states are followed.
+    state_sums: Option<Mapped<StateSum>>,
 }
 
 /// A key or value of a hash map as aya reads it.
@@ -63,7 +68,9 @@ impl Kernel {
     ) -> Result<Self, AttachError> {
         let functions = plan.functions.len();
         let cpus = aya::util::nr_cpus().unwrap_or(1);
-        let sizes = Sizes::new(functions, cpus, settings.target_memory).watching(settings.watch);
+        let sizes = Sizes::new(functions, cpus, settings.target_memory)
+            .watching(settings.watch)
+            .with_states(plan.states.is_some(), functions);
         let counts_only = u32::from(settings.watch != Watch::Calls);
         let callers = u32::from(settings.watch == Watch::Entries { callers: true });
         let shedding = u32::from(settings.shedding);
@@ -90,6 +97,14 @@ impl Kernel {
             Some(_) => plan.layout.parent_goid.unwrap_or(0),
             None => 0,
         };
+        let states = u32::from(plan.states.is_some());
+        let task_pid = plan
+            .states
+            .as_ref()
+            .filter(|states| states.status.is_some())
+            .and_then(|_| states::task_pid_offset());
+        let follow_threads = u32::from(task_pid.is_some());
+        let task_pid_offset = task_pid.unwrap_or(0);
         let costs = settings.costs;
         let log_level = log_level::of_kernel_side();
         let mut loader = EbpfLoader::new();
@@ -111,6 +126,10 @@ impl Kernel {
             .override_global("COUNTS_ONLY", &counts_only, true)
             .override_global("COUNT_CALLERS", &callers, true)
             .override_global("SHEDDING", &shedding, true)
+            .override_global("STATES", &states, true)
+            .override_global("FOLLOW_THREADS", &follow_threads, true)
+            .override_global("TASK_PID_OFFSET", &task_pid_offset, true)
+            .override_global("WAITREASON_OFFSET", &plan.layout.waitreason, true)
             .override_global("REPORT_SLOW", &report_slow, true)
             .override_global("SLOWER_THAN_NS", &slower_than, true)
             .override_global(aya_log::LEVEL, &log_level, true)
@@ -124,8 +143,14 @@ impl Kernel {
             .map_max_entries("SHADOW", sizes.shadows)
             .map_max_entries("SHADOW_DEEP", sizes.chunks)
             .map_max_entries("CALLERS", sizes.callers)
+            .map_max_entries("CLOCKS", sizes.clocks)
+            .map_max_entries("THREADS", sizes.threads)
+            .map_max_entries("STATE_SUMS", sizes.state_sums)
             .map_max_entries("CALLS", settings.ring_bytes);
-        let ebpf = loader.load(OBJECT).map_err(load_error)?;
+        let mut ebpf = loader.load(OBJECT).map_err(load_error)?;
+        if let Some(states) = &plan.states {
+            states::give_slots(&mut ebpf, &states.waits)?;
+        }
         Ok(Self {
             gauge: Gauge::new(
                 mapped(&ebpf, "CONTROL", 1)?,
@@ -136,6 +161,11 @@ impl Kernel {
             ),
             hist_dir: mapped(&ebpf, "HIST_DIR", sizes.hist_dir as usize)?,
             hist_blocks: mapped(&ebpf, "HIST_BLOCKS", sizes.hist_blocks as usize)?,
+            follows_threads: task_pid.is_some(),
+            state_sums: match plan.states {
+                Some(_) => Some(mapped(&ebpf, "STATE_SUMS", sizes.state_sums as usize)?),
+                None => None,
+            },
             ebpf,
             functions,
             stepped,
@@ -217,6 +247,12 @@ impl Kernel {
                     })
             })
         })
+    }
+
+    /// The states of a function's finished calls so far, where they are followed.
+    #[must_use]
+    pub fn states(&self, function: u32) -> Option<StateSum> {
+        self.state_sums.as_ref()?.get(function as usize)
     }
 
     /// A counter of `goinstr_common::counter`.
@@ -331,14 +367,14 @@ pub(super) fn mapped<T>(ebpf: &Ebpf, name: &str, len: usize) -> Result<Mapped<T>
     })
 }
 
-fn missing(name: &str) -> AttachError {
+pub(super) fn missing(name: &str) -> AttachError {
     AttachError::Program {
         program: name.to_owned(),
         reason: "no such map in the program".to_owned(),
     }
 }
 
-fn map_error(name: &str, error: MapError) -> AttachError {
+pub(super) fn map_error(name: &str, error: MapError) -> AttachError {
     match error {
         MapError::SyscallError(error) => AttachError::Map {
             what: name.to_owned(),

@@ -20,6 +20,8 @@ pub(super) unsafe trait Words: Copy {}
 
 // SAFETY: asserted at compile time in goinstr-common.
 unsafe impl Words for goinstr_common::stat::FuncStat {}
+// SAFETY: as above.
+unsafe impl Words for goinstr_common::state::StateSum {}
 // SAFETY: asserted at compile time in goinstr-common.
 unsafe impl Words for goinstr_common::histogram::HistBlock {}
 // SAFETY: a u64 is a word.

@@ -10,6 +10,7 @@ mod error;
 pub mod features;
 mod gauge;
 mod kernel;
+mod kernel_types;
 mod log_level;
 mod mapped;
 mod multi;
@@ -20,6 +21,7 @@ mod settings;
 mod shedding;
 mod sites;
 mod sizes;
+mod states;
 mod text;
 
 use std::{iter, path::Path};
@@ -31,6 +33,8 @@ pub use kernel::Kernel;
 pub use one_shot::OneShots;
 pub use settings::{Aggregation, Scope, Settings, Watch};
 pub use shedding::Shedder;
+
+use aya::programs::raw_trace_point::RawTracePointLink;
 
 use self::shedding::Links;
 use crate::plan::{ProbePlan, Site};
@@ -64,6 +68,9 @@ pub struct Attached {
     /// Number of sites armed.
     pub sites: usize,
     shedder: Shedder,
+    /// Whether time that threads were without a CPU is told apart from running.
+    pub follows_threads: bool,
+    threads: Option<RawTracePointLink>,
 }
 
 impl Attached {
@@ -84,6 +91,11 @@ impl Attached {
             None if multi::supported(&kernel.ebpf)? => Method::UprobeMulti,
             None => Method::PerfEvent,
         };
+        // Before the sites: no goroutine's clock begins without it.
+        let threads = match kernel.follows_threads {
+            true => states::follow_threads(&mut kernel.ebpf),
+            false => None,
+        };
         let links = match method {
             Method::UprobeMulti => {
                 Links::Multi(multi::arm(&kernel.ebpf, &sites, &files, settings.scope)?)
@@ -98,6 +110,8 @@ impl Attached {
             method,
             sites: sites.len(),
             shedder: Shedder::new(links, gauge),
+            follows_threads: threads.is_some(),
+            threads,
         })
     }
 
@@ -111,6 +125,7 @@ impl Attached {
     #[must_use]
     pub fn disarm(self) -> Kernel {
         self.shedder.disarm();
+        drop(self.threads);
         self.kernel
     }
 }

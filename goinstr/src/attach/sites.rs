@@ -1,9 +1,12 @@
 //! The sites of a plan, by the program that runs at them, each with its cookie.
 
-use goinstr_common::cookie;
+use goinstr_common::{
+    cookie,
+    state::{COOKIE_ARGUMENT, RUNNING, SYSCALL, WAITING},
+};
 
 use super::Watch;
-use crate::plan::{ProbePlan, Site};
+use crate::plan::{GoState, ProbePlan, Site, StateSite};
 
 /// Sites of one kernel program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +109,25 @@ impl Sites {
                 }
             }
         }
-        let groups = [exits, recovery, goexit_entry, goexit, entries, counts];
+        let (mut status, mut state) = (group("state_status"), group("state_site"));
+        if let Some(states) = &plan.states {
+            if let Some(site) = states.status {
+                status.push(site, 0);
+            }
+            for changed in &states.sites {
+                state.push(changed.site, state_cookie(changed));
+            }
+        }
+        let groups = [
+            status,
+            state,
+            exits,
+            recovery,
+            goexit_entry,
+            goexit,
+            entries,
+            counts,
+        ];
         Self {
             groups: groups
                 .into_iter()
@@ -120,6 +141,16 @@ impl Sites {
     pub fn len(&self) -> usize {
         self.groups.iter().map(|group| group.offsets.len()).sum()
     }
+}
+
+fn state_cookie(site: &StateSite) -> u64 {
+    let state = match site.state {
+        GoState::Running => RUNNING,
+        GoState::Waiting => WAITING,
+        GoState::Syscall => SYSCALL,
+    };
+    let flags = if site.of_argument { COOKIE_ARGUMENT } else { 0 };
+    u64::from(state) | flags
 }
 
 #[cfg(test)]
@@ -161,6 +192,7 @@ mod tests {
                 goexit_entry: None,
                 goexit: None,
             },
+            states: None,
             layout: RuntimeLayout {
                 source: LayoutSource::Table,
                 goid: 152,

@@ -22,6 +22,11 @@ const CHUNKS: u32 = 1 << 16;
 /// Places that call, all functions together: not preallocated, 64 bytes each when used.
 const CALLERS: u32 = 1 << 18;
 
+/// Goroutines whose states are followed at once at most, 3 KiB each when used.
+const CLOCKS: u32 = 1 << 16;
+/// Threads that are followed; a Go program has 10,000 at most (`debug.SetMaxThreads`).
+const THREADS: u32 = 1 << 14;
+
 /// Numbers of elements of the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
@@ -32,6 +37,9 @@ pub(super) struct Sizes {
     pub hist_blocks: u32,
     pub shadows: u32,
     pub chunks: u32,
+    pub clocks: u32,
+    pub threads: u32,
+    pub state_sums: u32,
     pub callers: u32,
 }
 
@@ -55,7 +63,23 @@ impl Sizes {
             hist_blocks: fit(blocks),
             shadows: fit(goroutines.clamp(*SHADOWS.start(), *SHADOWS.end()) as usize),
             chunks: CHUNKS,
+            clocks: 1,
+            threads: 1,
+            state_sums: 1,
             callers: 1,
+        }
+    }
+
+    /// With room for the states of goroutines, where they are `wanted`.
+    pub fn with_states(self, wanted: bool, functions: usize) -> Self {
+        if !wanted {
+            return self;
+        }
+        Self {
+            clocks: self.shadows.min(CLOCKS),
+            threads: THREADS,
+            state_sums: u32::try_from(functions.max(1)).unwrap_or(u32::MAX),
+            ..self
         }
     }
 

@@ -28,6 +28,7 @@ mod symtab;
 mod tests;
 mod verify;
 mod version;
+mod wait_reason;
 
 pub use address::{FileOffset, Vaddr};
 pub use arch::Arch;

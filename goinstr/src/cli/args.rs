@@ -129,6 +129,9 @@ pub(super) struct Attach {
     /// Count calls by caller too (implies --count)
     #[arg(long, conflicts_with_all = ["slower_than", "aggregate", "ring_size"])]
     pub callers: bool,
+    /// Also tell what calls do: run, wait for a CPU, wait for what, make system calls (costs more)
+    #[arg(long, conflicts_with_all = ["count", "callers"])]
+    pub states: bool,
     /// Sort the table by this, largest first [default: total; of a count: calls]
     #[arg(long, value_enum)]
     pub sort: Option<SortBy>,

@@ -6,7 +6,8 @@ use super::args::Format;
 use super::config::Attach;
 use super::failure::Failure;
 use super::{subject, verified};
-use crate::plan::ProbePlan;
+use crate::binary::GoBinary;
+use crate::plan::{ProbePlan, StatePlan};
 use crate::session::{self, SessionError};
 use crate::sink::{JsonSink, Sink, Size, TableOptions, TableSink};
 use crate::target::Target;
@@ -14,7 +15,10 @@ use crate::target::Target;
 /// Measures until the end that `attach` says, the user or the target brings about.
 pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     let mut target = Target::find(&attach.selection).map_err(Failure::failed)?;
-    let (binary, plan) = subject::planned(&mut target, &attach.patterns)?;
+    let (binary, mut plan) = subject::planned(&mut target, &attach.patterns)?;
+    if attach.states {
+        plan.states = Some(states(&binary)?);
+    }
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
     // Before anything is armed: a path that can't be written must not cost the target a hit.
@@ -46,6 +50,15 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         Err(SessionError::Output(error)) => Err(Failure::writing(attach.output.name(), &error)),
         Err(error) => Err(Failure::failed(error)),
     }
+}
+
+/// Where the program changes goroutines' states.
+pub(super) fn states(binary: &GoBinary) -> Result<StatePlan, Failure> {
+    StatePlan::of(binary).ok_or_else(|| {
+        Failure::failed(
+            "--states: this program has no runtime.casgstatus that can be probed; measure without --states",
+        )
+    })
 }
 
 /// What is not wrong, and may still surprise.

@@ -43,6 +43,7 @@ pub(super) struct Attach {
     /// Whether the interval was asked for: only then are scripts told of each.
     pub intervals: bool,
     pub slower_than: Option<Duration>,
+    pub states: bool,
     pub raw: bool,
     pub aggregation: Aggregation,
     pub ring_bytes: u32,
@@ -108,6 +109,7 @@ impl Attach {
             interval: typed.interval.unwrap_or(DEFAULT_INTERVAL),
             intervals: typed.interval.is_some(),
             slower_than: typed.slower_than,
+            states: typed.states,
             raw: typed.raw,
             aggregation: match typed.aggregate {
                 AggregateBy::Kernel => Aggregation::Kernel,

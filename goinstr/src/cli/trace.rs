@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use clap::error::ErrorKind;
 
 use super::args::{self, PATTERN_HELP, Which, time};
-use super::attach::explain;
+use super::attach::{explain, states};
 use super::config::{patterns, ring_bytes, selection, usage};
 use super::failure::Failure;
 use super::output::{Destination, Output};
@@ -39,6 +39,9 @@ pub(super) struct Typed {
     /// Only calls that took at least this long
     #[arg(long, value_name = "TIME", value_parser = time)]
     slower_than: Option<Duration>,
+    /// Also tell what calls do: run, wait for a CPU, wait for what, make system calls (costs more)
+    #[arg(long)]
+    states: bool,
     /// For people, for scripts (one JSON object a line), or for what reads logs (key=value)
     #[arg(long, value_enum, default_value_t)]
     output: Form,
@@ -72,6 +75,7 @@ pub(super) struct Trace {
     roots: Vec<Pattern>,
     levels: Option<u32>,
     slower_than: Duration,
+    states: bool,
     form: Form,
     output: Output,
     duration: Option<Duration>,
@@ -94,6 +98,7 @@ impl Trace {
             patterns: patterns("trace", typed.patterns.into_iter())?,
             roots: patterns("trace", typed.root.into_iter())?,
             levels: typed.depth,
+            states: typed.states,
             slower_than: typed.slower_than.unwrap_or_default(),
             form: typed.output,
             output: Output::new(
@@ -113,7 +118,10 @@ impl Trace {
 /// Traces until the end that `trace` says, the user or the target brings about.
 pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     let mut target = Target::find(&trace.selection).map_err(Failure::failed)?;
-    let (binary, plan) = subject::planned(&mut target, &trace.patterns)?;
+    let (binary, mut plan) = subject::planned(&mut target, &trace.patterns)?;
+    if trace.states {
+        plan.states = Some(states(&binary)?);
+    }
     let cut = Cut {
         roots: roots(&trace.roots, &plan)?,
         levels: trace.levels,

@@ -3,15 +3,16 @@
 use goinstr_common::record::{
     CallRecord, KIND_CALL, KIND_UNBINNED, NO_PARENT, OUTCOME_RETURNED, OUTCOME_UNWOUND,
 };
+use goinstr_common::state::{StateTimes, StatesRecord};
 use thiserror::Error;
 
 /// A record that says what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A finished call that somebody wants to see.
-    Call(CallRecord),
+    Call(CallRecord, Option<StateTimes>),
     /// A finished call whose duration is in no histogram of the kernel.
-    Unbinned(CallRecord),
+    Unbinned(CallRecord, Option<StateTimes>),
 }
 
 /// Bytes that are no record of ours. Never seen; a reader must survive them all the same.
@@ -39,6 +40,19 @@ fn long(next: &mut impl FnMut() -> u32) -> u64 {
     u64::from_ne_bytes(array)
 }
 
+/// The states that follow a call, where they are known.
+fn states(next: &mut impl FnMut() -> u32) -> Option<StateTimes> {
+    let mut times = StateTimes {
+        runnable_ns: long(next),
+        syscall_ns: long(next),
+        ..StateTimes::default()
+    };
+    for ns in &mut times.waiting_ns {
+        *ns = long(next);
+    }
+    (long(next) == 1).then_some(times)
+}
+
 /// Decodes one record. `functions` is the number of functions in the plan.
 pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
     let mut words = bytes.chunks_exact(4).map(|word| {
@@ -46,7 +60,8 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
         array.copy_from_slice(word);
         u32::from_ne_bytes(array)
     });
-    if bytes.len() != size_of::<CallRecord>() {
+    let with_states = bytes.len() == size_of::<StatesRecord>();
+    if bytes.len() != size_of::<CallRecord>() && !with_states {
         return Err(BadRecord::Length(bytes.len()));
     }
     let mut next = || words.next().unwrap_or_default();
@@ -71,6 +86,7 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
     };
     record.parent_goid = long(&mut next);
     record.corrected_ns = long(&mut next);
+    let states = with_states.then(|| states(&mut next)).flatten();
     if func as usize >= functions {
         return Err(BadRecord::Function(func));
     }
@@ -81,8 +97,8 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
         return Err(BadRecord::Outcome(record.outcome));
     }
     match kind {
-        KIND_CALL => Ok(Event::Call(record)),
-        KIND_UNBINNED => Ok(Event::Unbinned(record)),
+        KIND_CALL => Ok(Event::Call(record, states)),
+        KIND_UNBINNED => Ok(Event::Unbinned(record, states)),
         other => Err(BadRecord::Kind(other)),
     }
 }
@@ -120,13 +136,16 @@ mod tests {
     #[test]
     fn every_field_arrives() {
         let record = some_record();
-        assert_eq!(decode(&bytes(&record), 4), Ok(Event::Call(record)));
+        assert_eq!(decode(&bytes(&record), 4), Ok(Event::Call(record, None)));
         let record = CallRecord {
             kind: KIND_UNBINNED,
             parent: 3,
             ..record
         };
-        assert_eq!(decode(&bytes(&record), 4), Ok(Event::Unbinned(record)));
+        assert_eq!(
+            decode(&bytes(&record), 4),
+            Ok(Event::Unbinned(record, None))
+        );
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub fn plan(binary: &GoBinary, patterns: &[Pattern]) -> Result<ProbePlan, PlanEr
         unwind: UnwindSites::of(binary, 0),
         layout: binary.runtime_layout()?,
         libraries: Vec::new(),
+        states: None,
     })
 }
 

@@ -12,7 +12,9 @@ mod nearest;
 mod obstacle;
 mod pattern;
 mod probe_plan;
+mod states;
 mod survey;
+mod wait_slots;
 
 pub use build::plan;
 pub use choice::choose;
@@ -23,4 +25,6 @@ pub use nearest::nearest;
 pub use obstacle::Obstacle;
 pub use pattern::{Pattern, PatternError, without_type_arguments};
 pub use probe_plan::{Library, Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
+pub use states::{GoState, StatePlan, StateSite};
 pub use survey::{Sites, Surveyed, survey};
+pub use wait_slots::WaitSlots;

@@ -39,6 +39,7 @@ pub fn plan_modules(
         unwind: UnwindSites::of(program, 0),
         layout: program.runtime_layout()?,
         libraries: Vec::new(),
+        states: None,
     };
     let own = applicable(binaries.clone(), patterns)?;
     for (file, (binary, own)) in binaries.zip(own).enumerate() {

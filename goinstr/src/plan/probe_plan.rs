@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::StatePlan;
 use crate::binary::{FileOffset, RuntimeLayout, Vaddr};
 
 /// A place in the file for a uprobe.
@@ -88,6 +89,8 @@ pub struct ProbePlan {
     pub unwind: UnwindSites,
     /// What is measured beside the program's own file.
     pub libraries: Vec<Library>,
+    /// Where goroutines change their states, where that is asked for.
+    pub states: Option<StatePlan>,
     /// Offsets in the runtime's structures.
     pub layout: RuntimeLayout,
 }

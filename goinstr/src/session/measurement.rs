@@ -8,6 +8,7 @@ use goinstr_common::{
     counter::{DROPPED_RECORDS, UNBINNED},
     record::{CallRecord, NO_PARENT, OUTCOME_UNWOUND},
     shadow::Frame,
+    state::StateTimes,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
@@ -22,12 +23,12 @@ use super::{
 };
 use crate::{
     aggregate::{
-        Aggregator, CallEvent, End, Mode, OpenCall, Outcome, ProbeCosts, Report, SessionInfo,
-        ShedEvent,
+        Aggregator, CallEvent, End, FollowedStates, Mode, OpenCall, Outcome, ProbeCosts, Report,
+        SessionInfo, ShedEvent, States,
     },
     attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
     event::{Event, Reader},
-    plan::PlannedFunction,
+    plan::{PlannedFunction, WaitSlots},
     sink::Sink,
     target::{Liveness, Process, Target},
 };
@@ -56,6 +57,11 @@ pub(super) async fn run(
             .with_distributions(sink.wants_distributions()),
         aggregation: config.aggregation,
         slower_than: settings.slower_than_ns,
+        waits: config
+            .plan
+            .states
+            .as_ref()
+            .map(|states| states.waits.clone()),
         clock: Clock::now(),
         began: monotonic_ns(),
         ended: None,
@@ -100,6 +106,8 @@ struct State {
     aggregation: Aggregation,
     /// Single calls at least this long are told of, in ns.
     slower_than: Option<u64>,
+    /// What goroutines wait for, where their states are followed.
+    waits: Option<WaitSlots>,
     clock: Clock,
     began: u64,
     /// When no call could open any more. Disarming takes a while that no rate may count.
@@ -256,6 +264,14 @@ impl State {
                 function.in_flight = 0;
             }
         }
+        if let Some(waits) = &self.waits {
+            for function in &mut report.functions {
+                function.states = kernel
+                    .states(function.function)
+                    .filter(|sum| sum.calls > 0)
+                    .map(|sum| States::of(&sum.times, sum.total_ns, |slot| waits.name(slot)));
+            }
+        }
         report.dropped_records = kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED);
         report
     }
@@ -280,20 +296,21 @@ impl State {
             clock,
             output,
             slower_than,
+            waits,
             ..
         } = self;
         reader.drain(|event| match (event, *aggregation) {
-            (Event::Call(call), Aggregation::Ring) => aggregator.add_call(&call),
-            (Event::Call(call), Aggregation::Kernel) => {
+            (Event::Call(call, _), Aggregation::Ring) => aggregator.add_call(&call),
+            (Event::Call(call, states), Aggregation::Kernel) => {
                 if output.is_ok() {
-                    *output = sink.call(&single(&call, *clock));
+                    *output = sink.call(&single(&call, states.as_ref(), waits.as_ref(), *clock));
                 }
             }
-            (Event::Unbinned(call), _) => {
+            (Event::Unbinned(call, states), _) => {
                 aggregator.add_duration(&call);
                 let slow = slower_than.is_some_and(|bound| call.duration_ns >= bound);
                 if slow && output.is_ok() {
-                    *output = sink.call(&single(&call, *clock));
+                    *output = sink.call(&single(&call, states.as_ref(), waits.as_ref(), *clock));
                 }
             }
         })
@@ -365,6 +382,9 @@ pub(super) fn info(config: &Config, attached: &Attached, start_unix_ns: u64) -> 
         functions: config.plan.functions.len(),
         sites: attached.sites,
         start_unix_ns,
+        states: config.plan.states.as_ref().map(|_| FollowedStates {
+            threads: attached.follows_threads,
+        }),
         probe_costs: probe_costs(config, attached.kernel.costs()),
     }
 }
@@ -378,7 +398,12 @@ fn probe_costs(config: &Config, costs: Costs) -> Option<ProbeCosts> {
     })
 }
 
-fn single(call: &CallRecord, clock: Clock) -> CallEvent {
+fn single(
+    call: &CallRecord,
+    states: Option<&StateTimes>,
+    waits: Option<&WaitSlots>,
+    clock: Clock,
+) -> CallEvent {
     CallEvent {
         function: call.func,
         goid: call.goid,
@@ -394,6 +419,9 @@ fn single(call: &CallRecord, clock: Clock) -> CallEvent {
         },
         parent: (call.parent != NO_PARENT).then_some(call.parent),
         depth: call.depth,
+        states: states
+            .zip(waits)
+            .map(|(times, waits)| States::of(times, call.duration_ns, |slot| waits.name(slot))),
     }
 }
 

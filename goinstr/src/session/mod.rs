@@ -32,7 +32,12 @@ pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError>
     let costs = if config.raw && config.guard.is_none() {
         Costs::default()
     } else {
-        calibration::measure(config.plan.layout, config.method, calibrated(&config))?
+        calibration::measure(
+            config.plan.layout,
+            config.method,
+            calibrated(&config),
+            config.plan.states.is_some(),
+        )?
     };
     let mut switch = None;
     if let Some(budget) = config.guard

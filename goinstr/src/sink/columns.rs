@@ -1,7 +1,7 @@
 //! The columns of the table of functions: what each says, and which go first on a narrow screen.
 
 use super::human::{count, duration, rate};
-use crate::aggregate::{FunctionReport, Mode, Report};
+use crate::aggregate::{FunctionReport, Mode, Report, States};
 
 /// By what the rows are sorted, largest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,10 +49,15 @@ pub(super) enum Column {
     Max,
     Total,
     SelfTime,
+    Running,
+    Runnable,
+    Waiting,
+    Syscall,
+    Reason,
 }
 
 /// Left to right.
-const ORDER: [Column; 10] = [
+const ORDER: [Column; 15] = [
     Column::Calls,
     Column::Rate,
     Column::Unwound,
@@ -63,10 +68,15 @@ const ORDER: [Column; 10] = [
     Column::Max,
     Column::Total,
     Column::SelfTime,
+    Column::Running,
+    Column::Runnable,
+    Column::Waiting,
+    Column::Syscall,
+    Column::Reason,
 ];
 
 /// Left out in this order where there is no room.
-const EXPENDABLE: [Column; 9] = [
+const EXPENDABLE: [Column; 10] = [
     Column::SelfTime,
     Column::P90,
     Column::Rate,
@@ -76,6 +86,7 @@ const EXPENDABLE: [Column; 9] = [
     Column::P99,
     Column::Unwound,
     Column::InFlight,
+    Column::Syscall,
 ];
 
 impl Column {
@@ -92,6 +103,11 @@ impl Column {
             Self::Max => "max",
             Self::Total => "total",
             Self::SelfTime => "self",
+            Self::Running => "cpu",
+            Self::Runnable => "runnable",
+            Self::Waiting => "wait",
+            Self::Syscall => "syscall",
+            Self::Reason => "mostly for",
         }
     }
 
@@ -119,8 +135,36 @@ impl Column {
             Self::Max => known(figures.max_ns),
             Self::Total => finished(figures.total_ns),
             Self::SelfTime => finished(figures.self_ns),
+            Self::Running => share(figures, |states| states.running_ns),
+            Self::Runnable => share(figures, |states| states.runnable_ns),
+            Self::Waiting => share(figures, |states| states.waiting_ns),
+            Self::Syscall => share(figures, |states| states.syscall_ns),
+            Self::Reason => reason(figures),
         }
     }
+}
+
+/// A part of the calls' time, in percent of it.
+fn share(figures: &FunctionReport, part: impl Fn(&States) -> u64) -> String {
+    let Some(states) = &figures.states else {
+        return "-".to_owned();
+    };
+    let hundredths = u128::from(part(states)) * 100;
+    match hundredths.checked_div(u128::from(states.total_ns())) {
+        Some(0) if part(states) > 0 => "<1%".to_owned(),
+        Some(percent) => format!("{percent}%"),
+        None => "-".to_owned(),
+    }
+}
+
+/// What the calls mostly waited for.
+fn reason(figures: &FunctionReport) -> String {
+    let top = figures.states.as_ref().and_then(|states| {
+        let (name, ns) = states.top_reason()?;
+        // What took less than a hundredth is no reason.
+        (u128::from(ns) * 100 >= u128::from(states.total_ns())).then(|| name.to_owned())
+    });
+    top.unwrap_or_else(|| "-".to_owned())
 }
 
 /// How the figures are to be read.
@@ -159,7 +203,11 @@ pub(super) fn of(mode: Mode, report: &Report) -> Vec<Column> {
     let any = |figure: fn(&FunctionReport) -> u64| report.functions.iter().any(|f| figure(f) > 0);
     let unwound = any(|f| f.unwound);
     let in_flight = any(|f| f.in_flight);
+    let states = report.functions.iter().any(|f| f.states.is_some());
     let said = |column: &Column| match column {
+        Column::Running | Column::Runnable | Column::Waiting | Column::Syscall | Column::Reason => {
+            states
+        }
         Column::Unwound => unwound,
         Column::InFlight => in_flight,
         _ => true,

@@ -87,6 +87,7 @@ impl<W: Write> CoverSink for CoverJson<W> {
             } else {
                 "lines"
             }),
+            states: None,
             probe_costs: None,
             mode: "cover",
         };

@@ -396,6 +396,7 @@ mod tests {
             outcome: Outcome::Returned,
             parent: None,
             depth,
+            states: None,
         }
     }
 

@@ -86,6 +86,7 @@ impl<W: Write> Sink for JsonSink<W> {
             sites: info.sites,
             start_unix_ns: info.start_unix_ns,
             coverage: None,
+            states: info.states.as_ref(),
             probe_costs: info.probe_costs.as_ref(),
         };
         Line::Session(session).write(&mut self.out)?;
@@ -120,6 +121,7 @@ impl<W: Write> Sink for JsonSink<W> {
             },
             depth: call.depth,
             parent: call.parent.and_then(name),
+            states: call.states.as_ref(),
         });
         call.write(&mut self.out)
     }
@@ -219,7 +221,7 @@ fn name(functions: &[Known], function: u32) -> Option<&str> {
 fn function<'a>(
     mode: Mode,
     known: &'a Known,
-    figures: &FunctionReport,
+    figures: &'a FunctionReport,
     interval: Option<u64>,
 ) -> line::Function<'a> {
     let timed = |figure| (mode == Mode::Durations).then_some(figure);
@@ -244,6 +246,7 @@ fn function<'a>(
         p99_ns: figures.p99_ns,
         p999_ns: figures.p999_ns,
         max_ns: figures.max_ns,
+        states: figures.states.as_ref(),
         inlined_into: (known.inlined_into > 0).then_some(known.inlined_into),
     }
 }

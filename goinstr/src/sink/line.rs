@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::aggregate::ProbeCosts;
+use crate::aggregate::{FollowedStates, ProbeCosts, States};
 
 /// The version of the lines' schema.
 pub const SCHEMA: u32 = 1;
@@ -73,6 +73,9 @@ pub struct Session<'a> {
     /// Of a coverage: `functions` or `lines`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<&'a str>,
+    /// How goroutines' states are followed, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub states: Option<&'a FollowedStates>,
     /// What probes cost here: durations are corrected for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_costs: Option<&'a ProbeCosts>,
@@ -106,6 +109,8 @@ pub struct Call<'a> {
     pub depth: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub states: Option<&'a States>,
 }
 
 /// See [`crate::aggregate::FunctionReport`].
@@ -152,6 +157,8 @@ pub struct Function<'a> {
     pub p999_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub states: Option<&'a States>,
     /// Functions that hold inlined copies of it, whose calls are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inlined_into: Option<u32>,

@@ -34,6 +34,7 @@ pub(super) fn info() -> SessionInfo {
         functions: FUNCTIONS,
         sites: 12,
         start_unix_ns: 1_790_000_000_000_000_000,
+        states: None,
         probe_costs: Some(ProbeCosts {
             entry_ns: 620,
             stepped_entry_ns: 1_700,
@@ -98,6 +99,7 @@ pub(super) fn plan() -> ProbePlan {
         ],
         unwind: UnwindSites::default(),
         libraries: vec![],
+        states: None,
         layout: RuntimeLayout {
             source: LayoutSource::Table,
             goid: 152,
@@ -220,6 +222,7 @@ fn call() -> CallEvent {
         outcome: Outcome::Unwound,
         parent: Some(0),
         depth: 1,
+        states: None,
     }
 }
 

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::columns::{self, Column, Rated, Reading};
 use super::human::{count, duration, end_within, rate, start_within, things, visible, width};
 use super::screen::Screen;
+use super::tree::{states_in_short, time_of_day};
 use super::{Sink, Size, Sort, ledger};
 use crate::aggregate::{
     CallEvent, CallerReport, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo, ShedEvent,
@@ -253,8 +254,12 @@ impl<W: Write> Sink for TableSink<W> {
             Outcome::Returned => "",
             Outcome::Unwound => " (unwound)",
         };
+        let states = call.states.as_ref().map_or(String::new(), |states| {
+            format!("  [{}]", states_in_short(states))
+        });
         let text = format!(
-            "slow: {:>7}{outcome}  {}{parent}, goroutine {}",
+            "slow: {}  {:>7}{outcome}  {}{parent}, goroutine {}{states}",
+            time_of_day(call.start_unix_ns),
             duration(call.duration_ns),
             self.name(call.function),
             call.goid,

@@ -12,7 +12,7 @@ use super::human::{count, duration, things, visible};
 use super::ledger;
 use super::table::distinct;
 use super::trace::Format;
-use crate::aggregate::{CallEvent, Ledger, Outcome, Report, SessionInfo};
+use crate::aggregate::{CallEvent, Ledger, Outcome, Report, SessionInfo, States};
 use crate::plan::ProbePlan;
 
 const DIM: Style = Style::new().dimmed();
@@ -84,12 +84,33 @@ impl<W: Write> TreeText<W> {
             Outcome::Returned => String::new(),
             Outcome::Unwound => self.style(" (unwound)".to_owned(), WARN),
         };
+        let states = call.states.as_ref().map_or(String::new(), |states| {
+            self.style(format!("  [{}]", states_in_short(states)), DIM)
+        });
         format!(
-            "{}  {length}  {}{go}{name}{unwound}",
+            "{}  {length}  {}{go}{name}{unwound}{states}",
             self.style(from, DIM),
             indent(level)
         )
     }
+}
+
+/// The states that make up a call, largest first: `91% sync.Mutex.Lock, 8% cpu`.
+pub(super) fn states_in_short(states: &States) -> String {
+    let mut parts: Vec<(&str, u64)> = vec![
+        ("cpu", states.running_ns),
+        ("runnable", states.runnable_ns),
+        ("syscall", states.syscall_ns),
+    ];
+    parts.extend(states.waiting.iter().map(|(name, &ns)| (name.as_str(), ns)));
+    parts.sort_by_key(|&(_, ns)| std::cmp::Reverse(ns));
+    let whole = u128::from(states.total_ns()).max(1);
+    let shares = parts
+        .into_iter()
+        .map(|(name, ns)| (name, u128::from(ns) * 100 / whole))
+        .filter(|&(_, percent)| percent > 0)
+        .map(|(name, percent)| format!("{percent}% {}", visible(name)));
+    shares.collect::<Vec<_>>().join(", ")
 }
 
 fn indent(level: u32) -> String {

@@ -25,6 +25,7 @@ mod privilege;
 mod random;
 mod soak;
 mod stack;
+mod states;
 mod trace;
 mod versions;
 
@@ -108,6 +109,7 @@ fn main() -> ExitCode {
         newer::tests(),
         oracle::tests(),
         soak::tests(),
+        states::tests(),
         budget::tests(),
         doctor::tests(),
         privilege::tests(),

@@ -26,6 +26,7 @@ pub struct Function {
     pub p999_ns: Option<u64>,
     pub max_ns: Option<u64>,
     pub interval: Option<u64>,
+    pub states: Option<Value>,
 }
 
 /// A `call` line. Times are in nanoseconds.
@@ -39,6 +40,7 @@ pub struct Call {
     pub outcome: String,
     pub parent: Option<String>,
     pub depth: u32,
+    pub states: Option<Value>,
 }
 
 /// The `ledger` line.

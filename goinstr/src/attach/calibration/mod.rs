@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     binary::{RuntimeLayout, Vaddr},
-    plan::{PlannedFunction, ProbePlan, Site, UnwindSites},
+    plan::{PlannedFunction, ProbePlan, Site, StatePlan, UnwindSites},
 };
 
 /// Size of the ring buffer: it stays empty.
@@ -29,15 +29,17 @@ const RING_BYTES: u32 = 1 << 16;
 
 /// Measures the costs with the program as it runs for a target with this `layout`.
 ///
+/// With `states`, calls have clocks of their states too.
 /// Where only entries are watched, so are the child's: a return then costs nothing.
 pub fn measure(
     layout: RuntimeLayout,
     method: Option<Method>,
     watch: Watch,
+    states: bool,
 ) -> Result<Costs, AttachError> {
     let io = |source| AttachError::Calibration { source };
     let mut child = Child::start().map_err(io)?;
-    let plan = plan(layout).map_err(io)?;
+    let plan = plan(layout, states).map_err(io)?;
     let settings = Settings {
         scope: Scope::Process {
             pid: child.pid(),
@@ -68,7 +70,7 @@ pub fn measure(
 
 /// The child's functions as a plan: one with an emulated entry, one with a stepped one, and one
 /// without a return, whose every hit after the first is one of a loop.
-fn plan(layout: RuntimeLayout) -> io::Result<ProbePlan> {
+fn plan(layout: RuntimeLayout, states: bool) -> io::Result<ProbePlan> {
     let site = |address: u64| {
         let offset = own_text::file_offset(address)?;
         Ok::<_, io::Error>(Site {
@@ -98,6 +100,7 @@ fn plan(layout: RuntimeLayout) -> io::Result<ProbePlan> {
         skipped: vec![],
         unwind: UnwindSites::default(),
         libraries: vec![],
+        states: states.then(StatePlan::default),
         layout,
     })
 }

@@ -1,0 +1,57 @@
+//! What calls did while they were open.
+
+use std::collections::BTreeMap;
+
+use goinstr_common::state::StateTimes;
+use serde::Serialize;
+
+/// A duration by what the goroutine did in it, in ns: the four add up to the duration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct States {
+    /// On a CPU.
+    pub running_ns: u64,
+    /// Could run, and waited for a P or a CPU.
+    pub runnable_ns: u64,
+    /// Parked.
+    pub waiting_ns: u64,
+    /// In a system call, in C, or blocked in the kernel otherwise.
+    pub syscall_ns: u64,
+    /// `waiting_ns` by the runtime's own names of the reasons.
+    pub waiting: BTreeMap<String, u64>,
+}
+
+impl States {
+    /// What the kernel program measured of `duration_ns`; `name` tells what a slot was waited for.
+    #[must_use]
+    pub fn of<'n>(times: &StateTimes, duration_ns: u64, name: impl Fn(usize) -> &'n str) -> Self {
+        let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
+        for (slot, &ns) in times
+            .waiting_ns
+            .iter()
+            .enumerate()
+            .filter(|(_, ns)| **ns != 0)
+        {
+            *waiting.entry(name(slot).to_owned()).or_default() += ns;
+        }
+        Self {
+            running_ns: duration_ns.saturating_sub(times.sum()),
+            runnable_ns: times.runnable_ns,
+            waiting_ns: waiting.values().sum(),
+            syscall_ns: times.syscall_ns,
+            waiting,
+        }
+    }
+
+    /// All together.
+    #[must_use]
+    pub fn total_ns(&self) -> u64 {
+        self.running_ns + self.runnable_ns + self.waiting_ns + self.syscall_ns
+    }
+
+    /// The reason that most of the waiting was for.
+    #[must_use]
+    pub fn top_reason(&self) -> Option<(&str, u64)> {
+        let (name, ns) = self.waiting.iter().max_by_key(|(_, ns)| **ns)?;
+        Some((name, *ns))
+    }
+}

@@ -1,0 +1,139 @@
+//! `--states`: what calls did, held against a target whose functions are slow for known reasons.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    Test,
+    support::{build::Build, case::Case, toolchain},
+    test,
+};
+
+/// What part of the time that the target told may be added or missing, and how much of each call.
+const TOLERANCE: f64 = 0.05;
+const TOLERANCE_NS: f64 = 50_000.0;
+
+/// Runs that a busy machine gets: what is woken late was made to wait by others.
+const ATTEMPTS: u32 = 4;
+
+pub fn tests() -> Vec<Test> {
+    let versions = toolchain::all().iter();
+    let mut tests: Vec<Test> = versions
+        .map(|toolchain| {
+            test(format!("states::as_told_{}", toolchain.version), || {
+                as_told(&Build::of("states").with(toolchain))
+            })
+        })
+        .collect();
+    tests.push(test("states::of_single_calls", single_calls));
+    tests.push(test("states::without_symbols", || {
+        as_told(&Build::of("states").stripped())
+    }));
+    tests
+}
+
+const SLOW: [&str; 12] = [
+    "main.computes",
+    "main.sleeps",
+    "main.locks",
+    "main.readLocks",
+    "main.receives",
+    "main.sends",
+    "main.selects",
+    "main.waitsForGroup",
+    "main.waitsForCond",
+    "main.readsNetwork",
+    "main.blocksInKernel",
+    "main.starves",
+];
+
+fn as_told(build: &Build) -> Result<()> {
+    let mut last = Ok(());
+    for _ in 0..ATTEMPTS {
+        last = once(build);
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
+}
+
+fn once(build: &Build) -> Result<()> {
+    let measured = Case::of(build.clone())
+        .patterns(&SLOW)
+        .options(&["--states"])
+        .exact()?;
+    let mut told = 0;
+    for line in measured
+        .truth
+        .lines
+        .iter()
+        .filter(|line| line["type"] == "state")
+    {
+        told += 1;
+        let name = line["function"].as_str().context("no name")?;
+        let number = |field: &str| line[field].as_f64().context("no number");
+        let function = measured.report.function(name)?;
+        let states = function
+            .states
+            .as_ref()
+            .with_context(|| format!("{name} has no states"))?;
+        adds_up(states, function.total_ns)?;
+        let state = line["state"].as_str().context("no state")?;
+        let of_state = states[format!("{state}_ns")].as_f64().context("no time")?;
+        let reason = line["reason"].as_str().unwrap_or_default();
+        let seen = match reason {
+            "" => of_state,
+            reason => states["waiting"][reason].as_f64().unwrap_or(0.0),
+        };
+        let calls = number("calls")?;
+        let least = number("part_ns")? * (1.0 - TOLERANCE) - TOLERANCE_NS * calls;
+        // What the target could not tell apart: it may be woken late.
+        let most = match state {
+            "running" => number("part_ns")?,
+            _ => number("took_ns")?,
+        } * (1.0 + TOLERANCE)
+            + TOLERANCE_NS * calls;
+        ensure!(
+            (least..=most).contains(&seen),
+            "{name}: {seen} ns {state} {reason}, told: {line}; all: {states}"
+        );
+    }
+    ensure!(told == SLOW.len(), "the target told of {told} functions");
+    Ok(())
+}
+
+/// The four states are the duration, to the nanosecond, and the reasons are the waiting.
+fn adds_up(states: &Value, duration_ns: u64) -> Result<()> {
+    let part = |field: &str| states[field].as_u64().with_context(|| format!("{states}"));
+    let sum =
+        part("running_ns")? + part("runnable_ns")? + part("waiting_ns")? + part("syscall_ns")?;
+    ensure!(sum == duration_ns, "{sum} ns of {duration_ns} ns: {states}");
+    let reasons = states["waiting"].as_object().context("no reasons")?;
+    let waited: u64 = reasons.values().filter_map(Value::as_u64).sum();
+    ensure!(waited == part("waiting_ns")?, "{states}");
+    Ok(())
+}
+
+/// Each call has its own states, and they make up its function's.
+fn single_calls() -> Result<()> {
+    let measured = Case::of(Build::of("states"))
+        .patterns(&SLOW)
+        .options(&["--states", "--slower-than", "1us"])
+        .exact()?;
+    for function in &measured.report.functions {
+        let mut waited = 0;
+        let calls = measured.report.calls.iter();
+        for call in calls.filter(|call| call.function == function.function) {
+            let states = call.states.as_ref().with_context(|| format!("{call:?}"))?;
+            adds_up(states, call.duration_ns)?;
+            waited += states["waiting_ns"].as_u64().unwrap_or(0);
+        }
+        let states = function.states.as_ref().context("no states")?;
+        ensure!(
+            states["waiting_ns"].as_u64() == Some(waited),
+            "{function:?}"
+        );
+    }
+    Ok(())
+}
