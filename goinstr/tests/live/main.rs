@@ -8,6 +8,7 @@
 mod support;
 
 mod budget;
+mod container;
 mod counting;
 mod cover;
 mod doctor;
@@ -111,6 +112,7 @@ fn main() -> ExitCode {
         soak::tests(),
         states::tests(),
         budget::tests(),
+        container::tests(),
         doctor::tests(),
         privilege::tests(),
         trace::tests(),

@@ -118,6 +118,16 @@ impl Measurement {
         kill_process(pid.context("a pid that is none")?, signal).context("can't signal goinstr")
     }
 
+    /// The same where the command that was run waits for the goinstr that it runs.
+    pub fn interrupt_child(self) -> Result<Report> {
+        let pid = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        let child = children.split_whitespace().next().context("no child")?;
+        let child = Pid::from_raw(child.parse()?).context("a pid that is none")?;
+        kill_process(child, Signal::INT).context("can't signal goinstr")?;
+        self.finish()
+    }
+
     /// Ends it as Ctrl-C does and returns its report.
     pub fn interrupt(self) -> Result<Report> {
         self.signal(Signal::INT)?;

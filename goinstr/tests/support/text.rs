@@ -13,9 +13,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// Waits until all executable mappings of `exe` in the process are byte for byte the file's.
 /// The kernel takes probes out a little after the death of whoever put them in.
 pub fn wait_until_original(pid: u32, exe: &Path) -> Result<()> {
+    wait_until_original_as(pid, exe, &exe.canonicalize()?)
+}
+
+/// The same where the process has mapped the file under another path, as its mappings show it.
+pub fn wait_until_original_as(pid: u32, exe: &Path, mapped: &Path) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let changed = changed_bytes(pid, exe)?;
+        let changed = changed_bytes_as(pid, exe, mapped)?;
         if changed == 0 {
             return Ok(());
         }
@@ -28,19 +33,22 @@ pub fn wait_until_original(pid: u32, exe: &Path) -> Result<()> {
 
 /// How many bytes of the text differ from the file.
 pub fn changed_bytes(pid: u32, exe: &Path) -> Result<usize> {
+    changed_bytes_as(pid, exe, &exe.canonicalize()?)
+}
+
+fn changed_bytes_as(pid: u32, exe: &Path, mapped: &Path) -> Result<usize> {
     let file = fs::read(exe)?;
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let exe = exe.canonicalize()?;
     let mut compared = 0;
     let mut changed = 0;
     for line in maps.lines() {
         // start-end perms offset dev inode path
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [range, permissions, offset, _, _, path] = fields[..] else {
+        let [range, permissions, offset, _, _, ref path @ ..] = fields[..] else {
             continue;
         };
-        if !permissions.contains('x') || Path::new(path) != exe {
+        if !permissions.contains('x') || Path::new(&path.join(" ")) != mapped {
             continue;
         }
         let (start, end) = range.split_once('-').context("a mapping without a range")?;
