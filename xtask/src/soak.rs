@@ -7,6 +7,7 @@
 #[path = "../../goinstr/tests/support/objects.rs"]
 mod objects;
 #[path = "../../goinstr/tests/support/text.rs"]
+#[expect(dead_code, reason = "the live tests use more of it")]
 mod text;
 
 use self::objects::Objects;

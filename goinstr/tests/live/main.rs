@@ -14,6 +14,7 @@ mod cover;
 mod doctor;
 mod foreign;
 mod goroutine;
+mod hostile;
 mod lifetime;
 mod modes;
 mod nesting;
@@ -114,6 +115,7 @@ fn main() -> ExitCode {
         budget::tests(),
         container::tests(),
         doctor::tests(),
+        hostile::tests(),
         privilege::tests(),
         trace::tests(),
         cover::tests(),
