@@ -119,6 +119,10 @@ fn a_wrong_command_line_is_exit_code_2() {
     is_wrong(&["attach", "--pid", "1", "--duration", "10"], &["10s"]);
     is_wrong(&["attach", "--pid", "1", "--duration", "0s"], &["Ctrl-C"]);
     is_wrong(&["attach", "--pid", "1", "--interval", "1ms"], &["50ms"]);
+    for percent in ["0", "101", "nan", "inf", "much"] {
+        let args = ["attach", "--pid", "1", "--max-overhead", percent];
+        is_wrong(&args, &["--max-overhead"]);
+    }
     is_wrong(
         &["attach", "--pid", "1", "--sort", "name"],
         &["total", "self"],

@@ -71,6 +71,17 @@ pub enum AttachError {
         /// Why.
         source: io::Error,
     },
+    /// Functions can't be taken out of a measurement without a miscount of the others.
+    #[error(
+        "this kernel runs the older of two probes at one place first, so that no function can be shed exactly"
+    )]
+    Order,
+    /// Whether they can could not be tried.
+    #[error("can't try whether functions can be shed exactly: {source}")]
+    Features {
+        /// Why.
+        source: io::Error,
+    },
     /// What probes cost could not be measured.
     #[error(
         "can't measure what probes cost on this machine: {source}; --raw measures without that"

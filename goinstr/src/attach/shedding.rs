@@ -13,7 +13,7 @@ use std::{
 
 use goinstr_common::cookie;
 
-use super::{AttachError, Gauge, multi, perf};
+use super::{AttachError, Gauge, features, multi, perf};
 
 /// What keeps the sites armed, however that was done.
 pub(super) enum Links {
@@ -136,6 +136,15 @@ impl Drop for Shedding {
     }
 }
 
+/// Whether the kernel runs the newer of two links first, as the protocol wants it.
+fn ordered() -> Result<(), AttachError> {
+    match features::newest_first() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(AttachError::Order),
+        Err(source) => Err(AttachError::Features { source }),
+    }
+}
+
 fn take_out(
     links: Links,
     functions: &HashSet<u32>,
@@ -144,7 +153,7 @@ fn take_out(
     let keep = |cookie: u64| !functions.contains(&cookie::func(cookie));
     match links {
         Links::Perf(links) => (Links::Perf(links.without(keep)), Ok(())),
-        Links::Multi(links) => match links.next_generation(keep) {
+        Links::Multi(links) => match ordered().and_then(|()| links.next_generation(keep)) {
             Ok(next) => {
                 // From here on the new links' programs count, and the old ones' only what those
                 // have just missed.

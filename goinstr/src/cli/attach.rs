@@ -40,6 +40,7 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         ring_bytes: attach.ring_bytes,
         method: attach.method,
         guard: attach.guard,
+        dead_man: attach.guard.is_some(),
         target,
     };
     match session::run(config, sink.as_mut()) {

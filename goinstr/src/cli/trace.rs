@@ -131,6 +131,7 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     let mut sink = sink(trace, trace.output.open()?, cut);
     let config = session::Config {
         guard: None,
+        dead_man: true,
         plan,
         go_version: binary.go_version().map(str::to_owned),
         arch: binary.arch().name(),

@@ -36,9 +36,10 @@ pub struct Config {
     pub raw: bool,
     /// Arm in this way; `None`: in the best way that the kernel has.
     pub method: Option<Method>,
-    /// Guards the target against the measurement; `None`: no function is shed, and goinstr may stop
-    /// answering.
+    /// Sheds what costs too much; `None`: nothing is shed.
     pub guard: Option<Budget>,
+    /// Ends goinstr where it stops answering, so that its probes go.
+    pub dead_man: bool,
 }
 
 /// What the probes may cost.

@@ -12,7 +12,9 @@ use super::{
     SessionError,
     clock::{Clock, monotonic_ns},
     config::Config,
+    dead_man::Switch,
     ending::Ending,
+    guard::Guard,
     ledger,
     measurement::{info, settings},
 };
@@ -29,6 +31,7 @@ use crate::{
 pub(super) async fn run(
     config: Config,
     costs: Costs,
+    switch: Option<Switch>,
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
     let process = config.target.process();
@@ -46,9 +49,11 @@ pub(super) async fn run(
         reported: vec![0; config.plan.functions.len()],
         output: sink.session(&info(&config, &attached, start), &config.plan),
     };
+    let guard = Guard::start(None, attached.shedder(), switch);
     let end = state
         .watch(&config, &attached.kernel, &mut ending, sink)
         .await?;
+    drop(guard);
     attached.kernel.set_phase(PHASE_CLOSING);
     // Disarming takes a while that no rate may count.
     let elapsed = monotonic_ns() - began;

@@ -39,13 +39,13 @@ pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError>
             config.plan.states.is_some(),
         )?
     };
-    let mut switch = None;
     if let Some(budget) = config.guard
         && config.count.is_none()
     {
         leave_out(&mut config, costs, budget)?;
-        switch = Some(Switch::start().map_err(SessionError::Runtime)?);
     }
+    let switch = config.dead_man.then(Switch::start);
+    let switch = switch.transpose().map_err(SessionError::Runtime)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -53,7 +53,7 @@ pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError>
     runtime.block_on(async {
         match config.count {
             None => measurement::run(config, costs, switch, sink).await,
-            Some(_) => counting::run(config, costs, sink).await,
+            Some(_) => counting::run(config, costs, switch, sink).await,
         }
     })
 }

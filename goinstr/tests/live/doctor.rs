@@ -69,6 +69,7 @@ fn passes() -> Result<()> {
         "bpf_programs",
         "attach_cookie",
         "bpf_loop",
+        "shedding",
         "btf",
         "measuring",
         "process",

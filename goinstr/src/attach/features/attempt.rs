@@ -42,10 +42,44 @@ impl Instruction {
     /// `*(u64 *)(r1 + 0) = r0`: into the first of the saved registers.
     pub const WRITE_REGISTER: Self = Self::new(0x7b, 0x01, 0, 0);
 
+    /// `r7 = r0`
+    const KEEP_RESULT: Self = Self::new(0xbf, 0x07, 0, 0);
+    /// `*(u32 *)(r10 - 4) = 0`: the key of an array's first element
+    const FIRST_KEY: Self = Self::new(0x62, 0x0a, -4, 0);
+    /// `r2 = r10`
+    const STACK_TO_SECOND: Self = Self::new(0xbf, 0xa2, 0, 0);
+    /// `r2 += -4`
+    const TO_KEY: Self = Self::new(0x07, 0x02, 0, -4);
+    /// `if r0 == 0 goto +1`
+    const SKIP_IF_NONE: Self = Self::new(0x15, 0x00, 1, 0);
+    /// `*(u64 *)(r0 + 0) = r7`
+    const STORE_KEPT: Self = Self::new(0x7b, 0x70, 0, 0);
+
     /// `call helper`
     pub const fn call(helper: i32) -> Self {
         Self::new(0x85, 0, 0, helper)
     }
+}
+
+/// Stores the cookie of its site in the first element of an array of u64.
+pub(super) fn store_cookie(array: &OwnedFd) -> [Instruction; 12] {
+    const MAP_LOOKUP: i32 = 1;
+    const ATTACH_COOKIE: i32 = 174;
+    [
+        Instruction::call(ATTACH_COOKIE),
+        Instruction::KEEP_RESULT,
+        Instruction::FIRST_KEY,
+        Instruction::STACK_TO_SECOND,
+        Instruction::TO_KEY,
+        // `r1 = map` takes two; its source 1 says that the number is a file descriptor.
+        Instruction::new(0x18, 0x11, 0, array.as_raw_fd()),
+        Instruction::new(0, 0, 0, 0),
+        Instruction::call(MAP_LOOKUP),
+        Instruction::SKIP_IF_NONE,
+        Instruction::STORE_KEPT,
+        Instruction::ZERO,
+        Instruction::EXIT,
+    ]
 }
 
 /// Does nothing.
@@ -111,24 +145,50 @@ pub(super) fn helper(number: i32) -> io::Result<bool> {
 /// Asks for a uprobe.multi link that can't be made, for a process: which error comes tells what is
 /// known to the kernel.
 pub(super) fn impossible_link(program: &OwnedFd, pid: i32) -> io::Error {
-    let (offsets, cookies) = ([0u64], [0u64]);
+    // No file to probe.
+    match link(program, c"/", 0, 0, pid) {
+        Ok(_) => io::Error::other("a link to a directory was made"),
+        Err(error) => error,
+    }
+}
+
+/// Arms one site of a file.
+pub(super) fn link(
+    program: &OwnedFd,
+    path: &CStr,
+    offset: u64,
+    cookie: u64,
+    pid: i32,
+) -> io::Result<OwnedFd> {
+    let (offsets, cookies) = ([offset], [cookie]);
     let mut attr = zeroed();
     // SAFETY: the variant that BPF_LINK_CREATE reads; it was zeroed as a whole.
     unsafe {
         attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd().cast_unsigned();
         attr.link_create.attach_type = BPF_TRACE_UPROBE_MULTI as u32;
         let multi = &mut attr.link_create.__bindgen_anon_3.uprobe_multi;
-        // No file to probe.
-        multi.path = c"/".as_ptr() as u64;
+        multi.path = path.as_ptr() as u64;
         multi.offsets = offsets.as_ptr() as u64;
         multi.cookies = cookies.as_ptr() as u64;
         multi.cnt = 1;
         multi.pid = pid.cast_unsigned();
     }
-    match bpf(bpf_cmd::BPF_LINK_CREATE, &attr) {
-        Ok(_) => io::Error::other("a link to a directory was made"),
-        Err(error) => error,
+    bpf(bpf_cmd::BPF_LINK_CREATE, &attr)
+}
+
+/// The first element of an array of u64.
+pub(super) fn first_of(array: &OwnedFd) -> io::Result<u64> {
+    let (key, mut value) = (0u32, 0u64);
+    let mut attr = zeroed();
+    // SAFETY: the variant that BPF_MAP_LOOKUP_ELEM reads; it was zeroed as a whole.
+    unsafe {
+        let fields = &mut attr.__bindgen_anon_2;
+        fields.map_fd = array.as_raw_fd().cast_unsigned();
+        fields.key = &raw const key as u64;
+        fields.__bindgen_anon_1.value = &raw mut value as u64;
     }
+    call(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &attr)?;
+    Ok(value)
 }
 
 fn zeroed() -> bpf_attr {
@@ -138,6 +198,12 @@ fn zeroed() -> bpf_attr {
 
 /// bpf(2), for the commands that return a new file descriptor.
 fn bpf(command: bpf_cmd, attr: &bpf_attr) -> io::Result<OwnedFd> {
+    let fd = i32::try_from(call(command, attr)?).map_err(|_| io::ErrorKind::InvalidData)?;
+    // SAFETY: a new file descriptor, which nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn call(command: bpf_cmd, attr: &bpf_attr) -> io::Result<libc::c_long> {
     // SAFETY: the attributes are valid for their size, and what they point to outlives the call.
     let result = unsafe {
         libc::syscall(
@@ -150,7 +216,5 @@ fn bpf(command: bpf_cmd, attr: &bpf_attr) -> io::Result<OwnedFd> {
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
-    let fd = i32::try_from(result).map_err(|_| io::ErrorKind::InvalidData)?;
-    // SAFETY: a new file descriptor, which nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(result)
 }

@@ -5,8 +5,9 @@ use std::io;
 use aya_obj::generated::{bpf_func_id, bpf_map_type};
 
 use super::{
-    Check,
+    Check, Verdict,
     attempt::{self, Attach, IDLE, Instruction},
+    newest_first,
 };
 use crate::target::capability;
 
@@ -30,6 +31,7 @@ pub(super) fn checks() -> Vec<Check> {
             ),
             helper("bpf_loop", bpf_func_id::BPF_FUNC_loop, "5.17"),
             multi(),
+            shedding(),
             register_writes(),
             lockdown(),
         ]);
@@ -116,6 +118,26 @@ fn multi() -> Check {
         return Check::limited(name, detail, without).remedy(newer);
     }
     Check::good(name, "it is there and filters by process")
+}
+
+/// Whether sites are armed by `uprobe.multi` here.
+#[must_use]
+pub fn has_uprobe_multi() -> bool {
+    multi().verdict == Verdict::Good
+}
+
+fn shedding() -> Check {
+    let name = "shedding";
+    let consequence = "a measurement that becomes too costly is ended, instead of going on without what costs most";
+    match newest_first() {
+        Ok(true) => Check::good(name, "of two probes at one place the newer runs first"),
+        Ok(false) => Check::limited(
+            name,
+            "of two probes at one place the older runs first",
+            consequence,
+        ),
+        Err(error) => Check::limited(name, format!("can't be tried: {error}"), consequence),
+    }
 }
 
 fn register_writes() -> Check {

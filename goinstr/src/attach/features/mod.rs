@@ -7,9 +7,12 @@ mod attempt;
 mod check;
 mod kernel;
 mod limits;
+mod order;
 mod rights;
 
 pub use check::{Check, Verdict};
+pub use kernel::has_uprobe_multi;
+pub use order::newest_first;
 
 /// All checks of the kernel and of this user's rights, the most basic first.
 #[must_use]

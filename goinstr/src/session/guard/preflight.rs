@@ -13,7 +13,7 @@ use goinstr_common::control::PHASE_RECORDING;
 
 use super::{Allowance, HitCosts, Load, over_budget, rounded, share};
 use crate::{
-    attach::{AttachError, Attached, Settings, Watch},
+    attach::{AttachError, Attached, Method, Settings, Watch, features},
     plan::{ProbePlan, Skipped},
     target::Target,
 };
@@ -27,6 +27,9 @@ const OWN_COST_NS: u64 = 10_000_000;
 /// Rounds: each but the last has left something out.
 const ROUNDS: usize = 4;
 
+/// Functions that are counted also where each site takes some tenths of a second to go.
+const FEW: usize = 10;
+
 /// Leaves the functions out of `plan` that would break the budget.
 ///
 /// # Errors
@@ -37,6 +40,13 @@ pub(in crate::session) fn leave_out(
     settings: &Settings,
     percent: f64,
 ) -> Result<(), AttachError> {
+    let one_by_one = settings.method == Some(Method::PerfEvent) || !features::has_uprobe_multi();
+    if one_by_one && plan.functions.len() > FEW {
+        log::info!(
+            "no look before arming: taking so many probes out again would take too long here"
+        );
+        return Ok(());
+    }
     for round in 0..ROUNDS {
         if plan.functions.is_empty() {
             return Ok(());
