@@ -16,6 +16,7 @@ use std::{
 use goinstr::binary::{
     Arch, BinaryError, Function, GoBinary, Vaddr,
     code::{Unmeasurable, find_call},
+    names,
 };
 
 use crate::compare::Score;
@@ -89,7 +90,24 @@ pub fn check(program: &Path) -> Result<(GoBinary, Score), String> {
             Err(why) => score.faults.push(format!("{name}: {why:x?}")),
         }
     }
+    inlined_names(&read)?;
     Ok((read, score))
+}
+
+/// Whether what was inlined has names as functions have: a tree read by another version's layout
+/// gives pieces of names.
+fn inlined_names(read: &GoBinary) -> Result<(), String> {
+    let packages: BTreeSet<_> = read.functions().iter().map(|f| read.package(f)).collect();
+    let inlined = read.inlined();
+    let known = |name: &&&str| packages.contains(&names::import_path(names::package(name)));
+    let (known, all) = (inlined.keys().filter(known).count(), inlined.len());
+    // Of some packages nothing but inlined functions is left.
+    if all < 500 || known * 100 < all * 95 {
+        return Err(format!(
+            "of {all} inlined functions {known} are of a package of the program"
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a program of Go 1.16 or older (its name begins with `too-old-`) is refused as such, in
