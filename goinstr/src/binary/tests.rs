@@ -262,6 +262,61 @@ fn what_is_no_go_program_is_refused_in_words() {
     ));
 }
 
+/// The runtime's own variable says the version where the linker wrote no build info.
+#[test]
+fn without_build_info_the_version_is_found_and_all_else_works() {
+    let built = build("basic", &["-ldflags=-s -w"]);
+    let whole = built.open();
+    let mut bytes = fs::read(&built.path).unwrap();
+    let magic = b"\xff Go buildinf:";
+    let places: Vec<usize> = memchr::memmem::find_iter(&bytes, magic).collect();
+    for at in places {
+        bytes[at..at + magic.len()].fill(0);
+    }
+    let path = built.path.with_file_name("bare");
+    fs::write(&path, bytes).unwrap();
+    let bare = GoBinary::open(&path).unwrap();
+    assert!(bare.build_info().is_none());
+    assert_eq!(bare.go_version(), whole.go_version());
+    assert_eq!(bare.functions(), whole.functions());
+    assert_eq!(
+        bare.runtime_layout().unwrap(),
+        whole.runtime_layout().unwrap()
+    );
+}
+
+/// A build with an experiment has it in its version: `go1.26.8 X:boringcrypto`.
+#[test]
+fn a_version_with_an_experiment_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets/basic");
+    let output = Command::new("go")
+        .args(["build", "-buildvcs=false", "-ldflags=-s -w", "-o"])
+        .arg(&path)
+        .arg(".")
+        .current_dir(source)
+        .env("GOEXPERIMENT", "boringcrypto")
+        .env("CGO_ENABLED", "1")
+        .output()
+        .unwrap();
+    if !output.status.success() {
+        // Its C library is for few systems.
+        eprintln!("SKIPPED: {}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let binary = GoBinary::open(&path).unwrap();
+    let plain = build("basic", &["-ldflags=-s -w"]).open();
+    let version = binary.go_version().unwrap();
+    assert!(version.contains("X:boringcrypto"), "{version}");
+    assert_eq!(binary.go_minor(), plain.go_minor());
+    assert_eq!(
+        binary.runtime_layout().unwrap(),
+        plain.runtime_layout().unwrap()
+    );
+    assert!(binary.named("main.main").next().is_some());
+}
+
 /// Go's linker splits the text of other architectures than ours: the table is made here.
 #[test]
 fn a_split_text_is_refused() {

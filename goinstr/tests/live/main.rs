@@ -15,6 +15,7 @@ mod doctor;
 mod foreign;
 mod goroutine;
 mod hostile;
+mod library;
 mod lifetime;
 mod modes;
 mod nesting;
@@ -104,6 +105,7 @@ fn main() -> ExitCode {
         goroutine::tests(),
         foreign::tests(),
         open::tests(),
+        library::tests(),
         lifetime::tests(),
         modes::tests(),
         counting::tests(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use goinstr::binary::{
-    Function, GoBinary, Vaddr,
+    Function, GoBinary, LayoutSource, RuntimeLayout, Vaddr,
     code::{CallSites, Refusal, Unmeasurable},
 };
 
@@ -85,6 +85,24 @@ pub fn compare(
         }
     }
     Ok(score)
+}
+
+/// Whether the runtime's offsets are the same without DWARF, from the table of versions, as by the
+/// twin's DWARF.
+pub fn layouts(twin: &Path, binary: &Path) -> Result<Option<String>, String> {
+    let read = |path: &Path| {
+        let binary = GoBinary::open(path).map_err(|why| format!("{}: {why}", path.display()))?;
+        binary.runtime_layout().map_err(|why| why.to_string())
+    };
+    let (by_dwarf, found) = (read(twin)?, read(binary)?);
+    if by_dwarf.source != LayoutSource::Dwarf {
+        return Err("the twin has no DWARF".to_owned());
+    }
+    let same = RuntimeLayout {
+        source: by_dwarf.source,
+        ..found
+    } == by_dwarf;
+    Ok((!same).then(|| format!("{found:?}, by DWARF {by_dwarf:?}")))
 }
 
 enum Verdict {

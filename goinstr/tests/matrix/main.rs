@@ -138,7 +138,8 @@ fn trial(plan: Plan, newest: &'static Toolchain, table: &Arc<Mutex<Table>>) -> T
             let outcome = match plan.strip(&twin, stripping)? {
                 Err(why) => Outcome::Skipped(why),
                 Ok(binary) => {
-                    let score = compare::compare(&binary, &truth, returns.as_ref())?;
+                    let mut score = compare::compare(&binary, &truth, returns.as_ref())?;
+                    score.faults.extend(compare::layouts(&twin, &binary)?);
                     faults.extend(
                         score
                             .faults

@@ -65,6 +65,13 @@ impl Build {
         self.flag("-buildmode=plugin").cgo()
     }
 
+    /// As `go build -buildmode` names it.
+    pub fn mode(mut self, mode: &'static str) -> Self {
+        self.flags.push("-buildmode");
+        self.flags.push(mode);
+        self
+    }
+
     /// With the race detector, which needs a C compiler.
     pub fn race(self) -> Self {
         self.flag("-race").cgo()

@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::process::ExitStatusExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -50,18 +50,31 @@ impl Measurement {
     /// Another command than `goinstr attach` that measures.
     pub fn start_command(command: &str, pid: u32, args: &[&str]) -> Result<Self> {
         let goinstr = Command::new(goinstr());
-        Self::start_as(goinstr, command, pid, args)
+        Self::start_as(goinstr, command, "--pid", &pid.to_string(), args)
     }
 
     /// The same by a command that runs goinstr, and with the guard unless `args` say otherwise.
     pub fn start_by(goinstr: Command, pid: u32, args: &[&str]) -> Result<Self> {
-        Self::start_as(goinstr, "attach", pid, args)
+        Self::start_as(goinstr, "attach", "--pid", &pid.to_string(), args)
     }
 
-    fn start_as(mut goinstr: Command, command: &str, pid: u32, args: &[&str]) -> Result<Self> {
+    /// Attaches to whatever will run a file, or load it.
+    pub fn start_file(file: &Path, args: &[&str]) -> Result<Self> {
+        let mut all = vec!["--no-guard"];
+        all.extend(args);
+        let file = file.to_str().context("a path of ours is UTF-8")?;
+        Self::start_as(Command::new(goinstr()), "attach", "--exe", file, &all)
+    }
+
+    fn start_as(
+        mut goinstr: Command,
+        command: &str,
+        which: &str,
+        target: &str,
+        args: &[&str],
+    ) -> Result<Self> {
         let mut child = goinstr
-            .args([command, "--output", "json", "--pid"])
-            .arg(pid.to_string())
+            .args([command, "--output", "json", which, target])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
