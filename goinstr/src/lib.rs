@@ -17,6 +17,8 @@ pub mod aggregate;
 
 pub mod sink;
 
+pub mod recording;
+
 pub mod session;
 
 pub mod cli;

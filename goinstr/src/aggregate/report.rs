@@ -232,6 +232,8 @@ pub enum End {
     Signal,
     /// The target exited.
     TargetExit,
+    /// Not known: the recording of it lacks its end.
+    CutOff,
 }
 
 /// The books: `entries = returned + unwound + in_flight + sum(lost)`.

@@ -17,6 +17,7 @@ pub struct JsonSink<W: Write> {
     out: io::BufWriter<W>,
     intervals: bool,
     mode: Mode,
+    ids: bool,
     functions: Vec<Known>,
 }
 
@@ -39,16 +40,38 @@ impl<W: Write> JsonSink<W> {
             out: io::BufWriter::with_capacity(64 * 1024, out),
             intervals,
             mode: Mode::default(),
+            ids: false,
             functions: Vec::new(),
         }
     }
 
-    fn functions(&mut self, report: &Report, interval: Option<u64>) -> io::Result<()> {
+    /// With the functions' indices beside their names, which several may share, and all that is
+    /// known of a call: for recordings.
+    pub(crate) fn with_ids(self) -> Self {
+        Self { ids: true, ..self }
+    }
+
+    /// Writes another line.
+    pub(crate) fn line(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, line)?;
+        self.out.write_all(b"\n")
+    }
+
+    /// Writes through all lines so far.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// Writes the figures of functions.
+    pub(crate) fn functions(&mut self, report: &Report, interval: Option<u64>) -> io::Result<()> {
         for figures in &report.functions {
             let index = usize::try_from(figures.function).unwrap_or(usize::MAX);
             if let Some(known) = self.functions.get(index) {
-                Line::Function(function(self.mode, known, figures, interval))
-                    .write(&mut self.out)?;
+                let function = line::Function {
+                    id: self.ids.then_some(figures.function),
+                    ..function(self.mode, known, figures, interval)
+                };
+                Line::Function(function).write(&mut self.out)?;
             }
         }
         Ok(())
@@ -122,6 +145,9 @@ impl<W: Write> Sink for JsonSink<W> {
             depth: call.depth,
             parent: call.parent.and_then(name),
             states: call.states.as_ref(),
+            id: self.ids.then_some(call.function),
+            parent_id: call.parent.filter(|_| self.ids),
+            corrected_ns: self.ids.then_some(call.corrected_ns),
         });
         call.write(&mut self.out)
     }
@@ -178,6 +204,7 @@ impl<W: Write> Sink for JsonSink<W> {
                 End::Duration => "duration",
                 End::Signal => "signal",
                 End::TargetExit => "target_exit",
+                End::CutOff => "cut_off",
             },
         };
         Line::Ledger(ledger).write(&mut self.out)?;
@@ -227,6 +254,7 @@ fn function<'a>(
     let timed = |figure| (mode == Mode::Durations).then_some(figure);
     line::Function {
         function: &known.name,
+        id: None,
         symbol: known.symbol.as_deref(),
         library: known.library.as_deref(),
         interval,

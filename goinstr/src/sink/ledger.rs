@@ -14,6 +14,7 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
         End::Duration => "the duration is over",
         End::Signal => "stopped",
         End::TargetExit => "the target exited",
+        End::CutOff => "the recording was cut off",
     };
     let lost: u64 = ledger.lost.values().sum();
     if ledger.mode == Mode::Count {

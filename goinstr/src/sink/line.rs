@@ -111,12 +111,23 @@ pub struct Call<'a> {
     pub parent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub states: Option<&'a States>,
+    /// In recordings: indices of both functions among the definitions, and what was taken off the
+    /// duration for the probes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrected_ns: Option<u64>,
 }
 
 /// See [`crate::aggregate::FunctionReport`].
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Function<'a> {
     pub function: &'a str,
+    /// In recordings: its index among the definitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
     /// Name as the linker wrote it, with the type arguments, where it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbol: Option<&'a str>,

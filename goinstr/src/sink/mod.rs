@@ -14,7 +14,7 @@ pub mod line;
 mod logfmt;
 mod profile;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod screen;
 mod table;
 mod trace;

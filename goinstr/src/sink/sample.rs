@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::Sink;
 use crate::aggregate::{
-    CallEvent, CallerReport, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report,
-    SessionInfo,
+    CallEvent, CallerReport, Distribution, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts,
+    Report, SessionInfo,
 };
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
 use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
 
-pub(super) const INTERVALS: usize = 2;
-pub(super) const FUNCTIONS: usize = 5;
+pub(crate) const INTERVALS: usize = 2;
+pub(crate) const FUNCTIONS: usize = 5;
 
 /// Plays the whole measurement to a sink.
-pub(super) fn play(sink: &mut impl Sink) {
+pub(crate) fn play(sink: &mut impl Sink) {
     sink.session(&info(), &plan()).expect("session");
     sink.interval(0, &report(1)).expect("interval");
     sink.call(&call()).expect("call");
@@ -22,7 +22,7 @@ pub(super) fn play(sink: &mut impl Sink) {
     sink.finish(&report(2), &ledger()).expect("finish");
 }
 
-pub(super) fn info() -> SessionInfo {
+pub(crate) fn info() -> SessionInfo {
     SessionInfo {
         pid: Some(4242),
         exe: "/srv/app".to_owned(),
@@ -66,7 +66,7 @@ fn function(index: u64, name: &str, inlined_into: u32) -> PlannedFunction {
     }
 }
 
-pub(super) fn plan() -> ProbePlan {
+pub(crate) fn plan() -> ProbePlan {
     let skipped = |function: &str, reason, detail: &str| Skipped {
         function: function.to_owned(),
         reason,
@@ -116,8 +116,18 @@ pub(super) fn plan() -> ProbePlan {
     }
 }
 
+/// Half of the calls take `each_ns`, most others twice as long, a hundredth five times.
+fn spread(calls: u64, each_ns: u64) -> Distribution {
+    let mut distribution = Distribution::default();
+    let (slow, longer) = (calls / 100, calls * 49 / 100);
+    distribution.add(each_ns, calls - slow - longer);
+    distribution.add(each_ns * 2, longer);
+    distribution.add(each_ns * 5, slow);
+    distribution
+}
+
 /// The figures after `seconds`.
-pub(super) fn report(seconds: u64) -> Report {
+pub(crate) fn report(seconds: u64) -> Report {
     let figures = |function, calls: u64, each_ns: u64| FunctionReport {
         function,
         calls: calls * seconds,
@@ -131,6 +141,7 @@ pub(super) fn report(seconds: u64) -> Report {
         p99_ns: Some(each_ns * 5),
         p999_ns: Some(each_ns * 9),
         max_ns: Some(each_ns * 11),
+        distribution: spread(calls * seconds, each_ns),
         ..FunctionReport::default()
     };
     Report {
@@ -160,7 +171,7 @@ pub(super) fn report(seconds: u64) -> Report {
 }
 
 /// Plays a count to a sink: what it has of the figures is no more than calls.
-pub(super) fn play_count(sink: &mut impl Sink) {
+pub(crate) fn play_count(sink: &mut impl Sink) {
     let info = SessionInfo {
         mode: Mode::Count,
         probe_costs: info().probe_costs.map(|costs| ProbeCosts {
