@@ -1,6 +1,7 @@
 //! Events and kernel histograms → statistics and the ledger.
 
 mod aggregator;
+mod call_tree;
 mod coverage;
 mod distribution;
 mod durations;
@@ -10,6 +11,7 @@ mod saved;
 mod states;
 
 pub use aggregator::Aggregator;
+pub use call_tree::{CallTree, Nested, Nesting, Path};
 pub use coverage::{CoverLedger, CoverReport, Coverage};
 pub use distribution::{Distribution, Slot};
 pub use profile::{Block, Profile, ProfileFile, ProfileFunction};

@@ -51,12 +51,20 @@ pub(super) enum Command {
     Trace(super::trace::Typed),
     /// Tells what of a process has run: functions, and with --lines the lines of them
     Cover(super::cover::Cover),
+    /// Measures as attach does and writes a recording, for reports and comparisons
+    Record(super::record::Typed),
+    /// Shows a recording: as a table, a page for a browser, a flame graph, a trace, a profile
+    Report(super::report::Typed),
     /// Shows the functions of a binary or process and whether they can be measured
     List(List),
     /// Shows what a binary is: Go version, module, build settings, linking, symbol sources
     Inspect(Inspect),
     /// Checks whether this user on this kernel can measure, a process where one is given
     Doctor(super::doctor::Doctor),
+    /// Prints what a shell needs to complete goinstr's command lines
+    Completions(super::completions::Completions),
+    /// Prints the manual page
+    Man(super::completions::Man),
 }
 
 /// Exactly one of these.

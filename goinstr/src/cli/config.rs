@@ -122,16 +122,22 @@ impl Attach {
             }),
             count,
             callers: typed.callers,
-            sort: match sort {
-                SortBy::Total => Sort::Total,
-                SortBy::Calls => Sort::Calls,
-                SortBy::P50 => Sort::P50,
-                SortBy::P99 => Sort::P99,
-                SortBy::Max => Sort::Max,
-                SortBy::SelfTime => Sort::SelfTime,
-            },
+            sort: sort.into(),
             limit: (typed.limit > 0).then_some(typed.limit),
         })
+    }
+}
+
+impl From<SortBy> for Sort {
+    fn from(typed: SortBy) -> Self {
+        match typed {
+            SortBy::Total => Self::Total,
+            SortBy::Calls => Self::Calls,
+            SortBy::P50 => Self::P50,
+            SortBy::P99 => Self::P99,
+            SortBy::Max => Self::Max,
+            SortBy::SelfTime => Self::SelfTime,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::args::Format;
 use super::config::List;
 use super::failure::Failure;
 use super::pager::Pager;
+use super::progress::Progress;
 use super::subject::Opened;
 use crate::binary::{GoBinary, names};
 use crate::plan::{self, Pattern, PlanError, Surveyed};
@@ -17,7 +18,8 @@ use crate::sink::visible;
 /// Lists what `list` chooses, in address order.
 pub(super) fn run(list: &List) -> Result<(), Failure> {
     let opened = list.subject.open()?;
-    let mut listing = survey(&opened, &list.patterns)?;
+    let mut listing = Progress::of_unknown("decoding the functions")
+        .during(|| survey(&opened, &list.patterns))?;
     if list.unmeasurable {
         for part in &mut listing {
             let functions = &mut part.functions;

@@ -4,6 +4,7 @@
 
 mod args;
 mod attach;
+mod completions;
 mod config;
 mod cover;
 mod doctor;
@@ -14,6 +15,9 @@ mod logging;
 mod output;
 mod pager;
 mod saved;
+mod progress;
+mod record;
+mod report;
 mod subject;
 mod trace;
 mod verified;
@@ -33,22 +37,27 @@ pub fn run() -> ExitCode {
         Err(error) => return Failure::from(error).report(),
     };
     logging::start(args.global.verbose, args.global.color);
-    let result = match args.command {
-        Command::Attach(typed) => {
-            config::Attach::new(typed, args.global.color).and_then(|attach| attach::run(&attach))
-        }
-        Command::Trace(typed) => {
-            trace::Trace::new(typed, args.global.color).and_then(|trace| trace::run(&trace))
-        }
-        Command::Cover(typed) => cover::run(typed, args.global.color),
-        Command::List(typed) => {
-            config::List::new(typed, args.global.color).and_then(|list| list::run(&list))
-        }
-        Command::Inspect(typed) => {
-            config::Inspect::new(typed).and_then(|inspect| inspect::run(&inspect))
-        }
-        Command::Doctor(typed) => doctor::run(typed, args.global.color),
-    };
+    let result =
+        match args.command {
+            Command::Attach(typed) => config::Attach::new(typed, args.global.color)
+                .and_then(|attach| attach::run(&attach)),
+            Command::Trace(typed) => {
+                trace::Trace::new(typed, args.global.color).and_then(|trace| trace::run(&trace))
+            }
+            Command::Record(typed) => record::Record::new(typed, args.global.color)
+                .and_then(|record| record::run(&record)),
+            Command::Report(typed) => report::run(typed, args.global.color),
+            Command::Cover(typed) => cover::run(typed, args.global.color),
+            Command::List(typed) => {
+                config::List::new(typed, args.global.color).and_then(|list| list::run(&list))
+            }
+            Command::Inspect(typed) => {
+                config::Inspect::new(typed).and_then(|inspect| inspect::run(&inspect))
+            }
+            Command::Doctor(typed) => doctor::run(typed, args.global.color),
+            Command::Completions(typed) => completions::completions(&typed),
+            Command::Man(typed) => completions::man(&typed),
+        };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

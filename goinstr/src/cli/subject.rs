@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::Subject;
 use super::failure::Failure;
+use super::progress::Progress;
 use crate::binary::{BinaryError, GoBinary};
 use crate::plan::{self, Module, Pattern, ProbePlan};
 use crate::target::Target;
@@ -24,7 +25,9 @@ impl Subject {
     pub fn open(&self) -> Result<Opened, Failure> {
         match self {
             Self::File(path) => {
-                let binary = GoBinary::open(path).map_err(Failure::failed)?;
+                let binary = Progress::of_unknown("reading the binary")
+                    .during(|| GoBinary::open(path))
+                    .map_err(Failure::failed)?;
                 Ok(Opened {
                     binary,
                     plugins: Vec::new(),
@@ -50,7 +53,8 @@ impl Subject {
 /// Reads the Go code of a target: its executable, or the only Go library of a process that is no
 /// Go program itself, which is then what is measured of it.
 pub(super) fn read(target: &mut Target) -> Result<GoBinary, Failure> {
-    let error = match GoBinary::open(&target.open_path()) {
+    let reading = Progress::of_unknown("reading the binary");
+    let error = match reading.during(|| GoBinary::open(&target.open_path())) {
         Ok(binary) => return Ok(binary),
         Err(error) => error,
     };
@@ -84,7 +88,8 @@ pub(super) fn planned(
 ) -> Result<(GoBinary, ProbePlan), Failure> {
     let program = read(target)?;
     let plugins = plugins(target, &program)?;
-    let plan = plan::plan_modules(&program, &plugins, patterns)?;
+    let plan = Progress::of_unknown("decoding the functions")
+        .during(|| plan::plan_modules(&program, &plugins, patterns))?;
     Ok((program, plan))
 }
 

@@ -46,6 +46,9 @@ pub(super) struct Definition<S> {
     pub file: Option<S>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
+    /// The file that it is in, where that is not the program's own: a plugin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<S>,
     #[serde(default)]
     pub inlined_into: u32,
 }
@@ -103,6 +106,7 @@ pub(super) struct Skipped {
 pub(super) struct Call {
     pub id: u32,
     pub goid: u64,
+    pub parent_goid: Option<u64>,
     pub start_unix_ns: u64,
     pub duration_ns: u64,
     pub self_ns: u64,

@@ -142,12 +142,15 @@ impl<W: Write> Sink for RecordingSink<W> {
             calls_per_second: (self.calls.per_second > 0).then_some(self.calls.per_second),
         }))?;
         for (function, id) in plan.functions.iter().zip(0..) {
+            let library = plan.library_of(function);
+            let library = library.map(|library| library.path.to_string_lossy());
             self.lines.line(&Own::Definition(Definition {
                 id,
                 function: &function.name,
                 symbol: function.symbol.as_deref(),
                 file: function.location.as_ref().map(|at| at.file.as_str()),
                 line: function.location.as_ref().map(|at| at.line),
+                library: library.as_deref(),
                 inlined_into: function.inlined_into,
             }))?;
         }

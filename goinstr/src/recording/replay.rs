@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
+use std::path::PathBuf;
 
 use goinstr_common::histogram::{locate, range};
 use serde::de::DeserializeOwned;
@@ -15,7 +16,7 @@ use crate::aggregate::{
     CallEvent, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report, SessionInfo,
 };
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
-use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
+use crate::plan::{Library, Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
 use crate::sink::Sink;
 
 /// The kernel follows no deeper recursion; what goes over the nesting of calls relies on it.
@@ -105,6 +106,7 @@ struct Player {
     plan: Option<ProbePlan>,
     functions: Vec<PlannedFunction>,
     skipped: Vec<Skipped>,
+    libraries: Vec<Library>,
     report: Report,
     /// Calls of each function at the last interval.
     before: Vec<u64>,
@@ -237,7 +239,12 @@ impl Player {
                 "line {number} defines a function out of turn"
             )));
         }
+        let file = match definition.library {
+            None => 0,
+            Some(path) => self.library(path),
+        };
         let nowhere = Site {
+            file,
             address: Vaddr(0),
             offset: FileOffset(0),
         };
@@ -259,6 +266,23 @@ impl Player {
         });
         self.before.push(0);
         Ok(())
+    }
+
+    /// The library's place among the files.
+    fn library(&mut self, path: String) -> usize {
+        let path = PathBuf::from(path);
+        let known = self
+            .libraries
+            .iter()
+            .rposition(|library| library.path == path);
+        1 + known.unwrap_or_else(|| {
+            self.libraries.push(Library {
+                open_path: path.clone(),
+                path,
+                unwind: UnwindSites::default(),
+            });
+            self.libraries.len() - 1
+        })
     }
 
     fn session(&mut self, session: line::Session, number: u64) -> Result<(), Wrong> {
@@ -298,6 +322,7 @@ impl Player {
             functions: std::mem::take(&mut self.functions),
             skipped: std::mem::take(&mut self.skipped),
             unwind: UnwindSites::default(),
+            libraries: std::mem::take(&mut self.libraries),
             layout: NO_LAYOUT,
         };
         self.state = State::Running;
@@ -333,6 +358,7 @@ impl Player {
         Ok(CallEvent {
             function: call.id,
             goid: call.goid,
+            parent_goid: call.parent_goid,
             start_unix_ns: call.start_unix_ns,
             duration_ns: call.duration_ns,
             self_ns: call.self_ns,

@@ -38,6 +38,7 @@ pub(super) fn end(end: End) -> &'static str {
         End::Duration => "duration",
         End::Signal => "signal",
         End::TargetExit => "target_exit",
+        End::CutOff => "cut_off",
     }
 }
 

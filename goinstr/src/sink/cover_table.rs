@@ -156,6 +156,7 @@ impl<W: Write> CoverSink for CoverTable<W> {
             End::Duration => "the duration is over",
             End::Signal => "ended by a signal",
             End::TargetExit => "the target has exited",
+            End::CutOff => "cut off",
         };
         writeln!(
             self.out,

@@ -42,7 +42,10 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
         }
         None => String::new(),
     };
-    lines.push(format!("{} probe hits{cost}", count(ledger.probe_hits)));
+    // Not told in a recording whose end is missing.
+    if ledger.end != End::CutOff {
+        lines.push(format!("{} probe hits{cost}", count(ledger.probe_hits)));
+    }
     if ledger.orphan_returns > 0 {
         lines.push(format!(
             "in no figure: the returns of {} calls that were already open at the start",

@@ -22,6 +22,49 @@ pub(crate) fn play(sink: &mut impl Sink) {
     sink.finish(&report(2), &ledger()).expect("finish");
 }
 
+/// Plays a measurement of many single calls on three goroutines: `main.work` calls the other two,
+/// one call of it does not return, and one is unwound.
+pub(crate) fn play_calls(sink: &mut impl Sink) {
+    sink.session(&info(), &plan()).expect("session");
+    let mut call = |function, goid, depth: u32, start: u64, duration_ns, inner_ns| {
+        let call = CallEvent {
+            function,
+            goid,
+            parent_goid: Some(1),
+            start_unix_ns: info().start_unix_ns + start,
+            duration_ns,
+            self_ns: duration_ns - inner_ns,
+            corrected_ns: u64::from(function == 0) * 500,
+            outcome: if goid == 20 {
+                Outcome::Unwound
+            } else {
+                Outcome::Returned
+            },
+            parent: match depth {
+                0 => None,
+                2 => Some(2),
+                _ => Some(0),
+            },
+            depth,
+        };
+        sink.call(&call).expect("call");
+    };
+    for round in 0..20 {
+        let (goid, start) = (18 + round % 2, 10_000_000 * (round + 1));
+        let lookup = 2_000_000 * (1 + round % 3);
+        call(1, goid, 2, start + 1_200, 700 + round, 0);
+        call(2, goid, 1, start + 1_000, lookup, 700 + round);
+        call(1, goid, 1, start + 7_000_000, 900, 0);
+        call(0, goid, 0, start, 8_000_000, lookup + 900);
+    }
+    call(1, 20, 1, 250_000_000, 800, 0);
+    for seconds in 1..=2 {
+        sink.interval(seconds - 1, &report(seconds))
+            .expect("interval");
+    }
+    sink.finish(&report(2), &ledger()).expect("finish");
+}
+
 pub(crate) fn info() -> SessionInfo {
     SessionInfo {
         pid: Some(4242),
@@ -238,7 +281,7 @@ fn call() -> CallEvent {
 }
 
 /// The calls of one tree, in order of return: one goroutine, and one that it started.
-pub(super) fn tree() -> Vec<CallEvent> {
+pub(crate) fn tree() -> Vec<CallEvent> {
     let at = |function, depth, start_us: u64, duration_us: u64, self_us: u64| CallEvent {
         function,
         depth,
@@ -266,7 +309,7 @@ pub(super) fn tree() -> Vec<CallEvent> {
     ]
 }
 
-pub(super) fn ledger() -> Ledger {
+pub(crate) fn ledger() -> Ledger {
     Ledger {
         mode: Mode::Durations,
         entries: 247_136,

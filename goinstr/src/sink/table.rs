@@ -1,19 +1,19 @@
 //! The table of functions: redrawn in place on a terminal, and once at the end everywhere.
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
 use super::columns::{self, Column, Rated, Reading};
 use super::human::{count, duration, end_within, rate, start_within, things, visible, width};
+use super::names::distinct;
 use super::screen::Screen;
 use super::tree::{states_in_short, time_of_day};
 use super::{Sink, Size, Sort, ledger};
 use crate::aggregate::{
     CallEvent, CallerReport, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo, ShedEvent,
 };
-use crate::plan::{PlannedFunction, ProbePlan, Skipped};
+use crate::plan::{ProbePlan, Skipped};
 
 /// Columns that a name keeps before figures are left out for it.
 const NAME_COLUMNS: usize = 20;
@@ -335,27 +335,6 @@ impl<W: Write> Sink for TableSink<W> {
         }
         self.print(&lines)
     }
-}
-
-/// What to call each function: as stack traces do, but where several would be called the same.
-pub(super) fn distinct(plan: &ProbePlan) -> Vec<String> {
-    let mut times: HashMap<&str, usize> = HashMap::new();
-    for function in &plan.functions {
-        *times.entry(&function.name).or_default() += 1;
-    }
-    let name = |function: &PlannedFunction| {
-        if times.get(function.name.as_str()) == Some(&1) {
-            return visible(&function.name).into_owned();
-        }
-        let symbol = function.symbol.as_ref().unwrap_or(&function.name);
-        match plan.library_of(function) {
-            Some(library) => {
-                visible(&format!("{symbol} ({})", library.path.display())).into_owned()
-            }
-            None => visible(symbol).into_owned(),
-        }
-    };
-    plan.functions.iter().map(name).collect()
 }
 
 /// The figures of a table as text, with the width of each column.

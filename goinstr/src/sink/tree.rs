@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use super::forest::Entry;
 use super::human::{count, duration, things, visible};
 use super::ledger;
-use super::table::distinct;
+use super::names::distinct;
 use super::trace::Format;
 use crate::aggregate::{CallEvent, Ledger, Outcome, Report, SessionInfo, States};
 use crate::plan::ProbePlan;

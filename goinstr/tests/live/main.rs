@@ -26,6 +26,7 @@ mod panic;
 mod plugin;
 mod privilege;
 mod random;
+mod record;
 mod soak;
 mod stack;
 mod states;
@@ -48,6 +49,7 @@ const SETTLING: Duration = Duration::from_secs(60);
 pub struct Test {
     name: String,
     needs_c: bool,
+    needs: &'static [&'static str],
     alone: bool,
     run: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
 }
@@ -60,6 +62,7 @@ pub fn test(
     Test {
         name: name.into(),
         needs_c: false,
+        needs: &[],
         alone: false,
         run: Box::new(run),
     }
@@ -70,6 +73,14 @@ impl Test {
     pub fn alone(self) -> Self {
         Self {
             alone: true,
+            ..self
+        }
+    }
+
+    /// It looks at what is written with these tools.
+    pub fn needing(self, tools: &'static [&'static str]) -> Self {
+        Self {
+            needs: tools,
             ..self
         }
     }
@@ -121,11 +132,16 @@ fn main() -> ExitCode {
         privilege::tests(),
         trace::tests(),
         cover::tests(),
+        record::tests(),
         versions::tests(),
         random::tests(),
     ];
     let trials = groups.into_iter().flatten().map(|test| {
-        let ignored = obstacle.is_some() || (test.needs_c && no_c);
+        let missing = missing(test.needs);
+        if !missing.is_empty() {
+            eprintln!("{} is ignored: no {}", test.name, missing.join(", no "));
+        }
+        let ignored = obstacle.is_some() || (test.needs_c && no_c) || !missing.is_empty();
         Trial::test(test.name, move || {
             static MACHINE: RwLock<()> = RwLock::new(());
             let (_alone, _shared) = match test.alone {
@@ -146,4 +162,13 @@ fn main() -> ExitCode {
         }
     }
     conclusion.exit_code()
+}
+
+/// Those of the tools that are not here.
+fn missing(tools: &[&'static str]) -> Vec<&'static str> {
+    tools
+        .iter()
+        .copied()
+        .filter(|tool| !record::has(tool))
+        .collect()
 }

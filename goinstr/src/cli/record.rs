@@ -1,0 +1,218 @@
+//! `goinstr record`: measures as `attach` does and writes a recording.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+
+use super::args::{self, AttachBy, Format, PATTERN_HELP, Which, time};
+use super::attach::explain;
+use super::config::{patterns, ring_bytes, selection, usage};
+use super::failure::Failure;
+use super::output::Output;
+use super::{subject, verified};
+use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo};
+use crate::attach::{Aggregation, Method};
+use crate::plan::{Pattern, ProbePlan};
+use crate::recording::RecordingSink;
+use crate::session::{self, SessionError};
+use crate::sink::{JsonSink, Sink, Sort, TableOptions, TableSink};
+use crate::target::{Selection, Target};
+
+/// What a kill loses at most.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Each call takes a record.
+const RING_KIB: u32 = 16 << 10;
+/// About 20 bytes a call in the file: at most 200 KB/s.
+const CALLS_PER_SECOND: u64 = 10_000;
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Typed {
+    #[command(flatten)]
+    which: Which,
+    #[arg(value_name = "PATTERN", help = PATTERN_HELP)]
+    patterns: Vec<String>,
+    /// The recording's file; `goinstr report FILE` shows what is in it
+    #[arg(short = 'o', long, value_name = "FILE")]
+    recording: PathBuf,
+    /// Record at most so many single calls a second, the first of each second; the statistics hold
+    /// every call (0: no single calls)
+    #[arg(long, value_name = "PER-SECOND", default_value_t = CALLS_PER_SECOND)]
+    calls: u64,
+    /// Of the single calls, record those that took at least this long
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    slower_than: Option<Duration>,
+    #[command(flatten)]
+    output: args::Output,
+    /// End after this time (10s, 1m30s); else on Ctrl-C or when the target exits
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    duration: Option<Duration>,
+    /// Leave in the durations what the probes add to them
+    #[arg(long)]
+    raw: bool,
+    /// Size of the ring buffer, in KiB: a power of two
+    #[arg(long, value_name = "KIB", default_value_t = RING_KIB)]
+    ring_size: u32,
+    /// Arm in this way, and not in the best that the kernel has
+    #[arg(long, value_enum, value_name = "WAY")]
+    attach_by: Option<AttachBy>,
+}
+
+/// What is meant.
+#[derive(Debug)]
+pub(super) struct Record {
+    selection: Selection,
+    patterns: Vec<Pattern>,
+    recording: PathBuf,
+    calls: u64,
+    slower_than: Option<Duration>,
+    output: Output,
+    duration: Option<Duration>,
+    raw: bool,
+    ring_bytes: u32,
+    method: Option<Method>,
+}
+
+impl Record {
+    pub fn new(typed: Typed, color: args::Color) -> Result<Self, Failure> {
+        let wrong = |message: &str| Err(usage("record", ErrorKind::ValueValidation, message));
+        if typed.duration == Some(Duration::ZERO) {
+            return wrong("--duration 0s records nothing: leave it out to record until Ctrl-C");
+        }
+        let which = typed.which;
+        Ok(Self {
+            selection: selection("record", which.pid, which.name, which.exe)?,
+            patterns: patterns("record", typed.patterns.into_iter())?,
+            recording: typed.recording,
+            calls: typed.calls,
+            slower_than: (typed.calls > 0).then(|| typed.slower_than.unwrap_or_default()),
+            output: Output::new(typed.output, color),
+            duration: typed.duration,
+            raw: typed.raw,
+            ring_bytes: ring_bytes("record", typed.ring_size)?,
+            method: typed.attach_by.map(|by| match by {
+                AttachBy::UprobeMulti => Method::UprobeMulti,
+                AttachBy::PerfEvent => Method::PerfEvent,
+            }),
+        })
+    }
+}
+
+/// Records until the end that `record` says, the user or the target brings about, then prints the
+/// final figures as `attach` does.
+pub(super) fn run(record: &Record) -> Result<(), Failure> {
+    let mut target = Target::find(&record.selection).map_err(Failure::failed)?;
+    let (binary, plan) = subject::planned(&mut target, &record.patterns)?;
+    explain(&target, &plan);
+    verified::verify(&target, &binary, &plan.layout)?;
+    let shown = shown(record)?;
+    let path = record.recording.display();
+    let file = File::create(&record.recording).map_err(|error| {
+        Failure::failed(format_args!(
+            "can't create the recording {path}: {error}; give a path that can be written"
+        ))
+    })?;
+    let failed = Rc::new(Cell::new(false));
+    let file = Watched {
+        file,
+        failed: Rc::clone(&failed),
+    };
+    let recording = RecordingSink::new(file, record.calls).map_err(Failure::failed)?;
+    let config = session::Config {
+        plan,
+        go_version: binary.go_version().map(str::to_owned),
+        arch: binary.arch().name(),
+        count: None,
+        duration: record.duration,
+        interval: INTERVAL,
+        slower_than: record.slower_than,
+        raw: record.raw,
+        aggregation: Aggregation::Kernel,
+        ring_bytes: record.ring_bytes,
+        method: record.method,
+        target,
+    };
+    drop(binary);
+    let mut both = Both { recording, shown };
+    match session::run(config, &mut both) {
+        Ok(_) => Ok(()),
+        Err(SessionError::Output(error)) if failed.get() => Err(Failure::writing(
+            format_args!("the recording {path}"),
+            &error,
+        )),
+        Err(SessionError::Output(error)) => Err(Failure::writing(record.output.name(), &error)),
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+/// Remembers that an error was the recording's and not that of what is shown.
+struct Watched {
+    file: File,
+    failed: Rc<Cell<bool>>,
+}
+
+impl Write for Watched {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes);
+        self.failed.set(self.failed.get() || written.is_err());
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// What is printed beside.
+fn shown(record: &Record) -> Result<Box<dyn Sink>, Failure> {
+    let out = record.output.open()?;
+    Ok(match record.output.format {
+        Format::Json => Box::new(JsonSink::new(out, false)),
+        Format::Table => {
+            let options = TableOptions {
+                sort: Sort::Total,
+                limit: Some(100),
+                color: record.output.color(),
+                live: None,
+            };
+            Box::new(TableSink::new(out, options))
+        }
+    })
+}
+
+/// The recording, which gets everything, and what is shown, which gets no single calls.
+struct Both {
+    recording: RecordingSink<Watched>,
+    shown: Box<dyn Sink>,
+}
+
+impl Sink for Both {
+    fn wants_distributions(&self) -> bool {
+        true
+    }
+
+    fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        // First, so that whoever sees the session line finds a recording.
+        self.recording.session(info, plan)?;
+        self.shown.session(info, plan)
+    }
+
+    fn call(&mut self, call: &CallEvent) -> io::Result<()> {
+        self.recording.call(call)
+    }
+
+    fn interval(&mut self, number: u64, report: &Report) -> io::Result<()> {
+        self.recording.interval(number, report)?;
+        self.shown.interval(number, report)
+    }
+
+    fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()> {
+        self.recording.finish(report, ledger)?;
+        self.shown.finish(report, ledger)
+    }
+}
