@@ -187,6 +187,7 @@ mod tests {
             outcome: Outcome::Returned,
             parent: (depth > 0).then_some(9),
             depth,
+            states: None,
         }
     }
 

@@ -58,7 +58,7 @@ pub struct SessionInfo {
 }
 
 /// How goroutines' states are followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FollowedStates {
     /// Threads too: time that one was without a CPU does not count as running.
     pub threads: bool,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use goinstr_common::state::StateTimes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A duration by what the goroutine did in it, in ns: the four add up to the duration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct States {
     /// On a CPU.
     pub running_ns: u64,

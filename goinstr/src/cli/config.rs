@@ -88,11 +88,7 @@ impl Attach {
             return wrong("--interval must be at least 50ms");
         }
         let count = typed.count || typed.callers;
-        if !(typed.max_overhead > 0.0 && typed.max_overhead <= MOST_PERCENT) {
-            return wrong(
-                "--max-overhead must be more than 0 and at most 100; --no-guard lifts it",
-            );
-        }
+        let guard = guard("attach", typed.max_overhead, typed.no_guard)?;
         let sort = match typed.sort {
             None if count => SortBy::Calls,
             None => SortBy::Total,
@@ -117,9 +113,7 @@ impl Attach {
             },
             ring_bytes: ring_bytes("attach", typed.ring_size)?,
             method: typed.attach_by.map(method),
-            guard: (!typed.no_guard).then_some(Budget {
-                percent: typed.max_overhead,
-            }),
+            guard,
             count,
             callers: typed.callers,
             sort: sort.into(),
@@ -224,6 +218,21 @@ pub(super) fn maybe_selection(
     let pid = pid.map(|pid| Selection::Pid(Pid(pid)));
     pid.or(name.map(Selection::Name))
         .or(exe.map(Selection::Exe))
+}
+
+/// What `--max-overhead` and `--no-guard` mean together.
+pub(super) fn guard(
+    command: &str,
+    max_overhead: f64,
+    no_guard: bool,
+) -> Result<Option<Budget>, Failure> {
+    if !(max_overhead > 0.0 && max_overhead <= MOST_PERCENT) {
+        let message = "--max-overhead must be more than 0 and at most 100; --no-guard lifts it";
+        return Err(usage(command, ErrorKind::ValueValidation, message));
+    }
+    Ok((!no_guard).then_some(Budget {
+        percent: max_overhead,
+    }))
 }
 
 pub(super) fn patterns(

@@ -10,16 +10,16 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 
 use super::args::{self, AttachBy, Format, PATTERN_HELP, Which, time};
-use super::attach::explain;
-use super::config::{patterns, ring_bytes, selection, usage};
+use super::attach::{explain, states};
+use super::config::{guard, patterns, ring_bytes, selection, usage};
 use super::failure::Failure;
 use super::output::Output;
 use super::{subject, verified};
-use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo};
+use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo, ShedEvent};
 use crate::attach::{Aggregation, Method};
 use crate::plan::{Pattern, ProbePlan};
 use crate::recording::RecordingSink;
-use crate::session::{self, SessionError};
+use crate::session::{self, Budget, SessionError};
 use crate::sink::{JsonSink, Sink, Sort, TableOptions, TableSink};
 use crate::target::{Selection, Target};
 
@@ -55,6 +55,16 @@ pub(super) struct Typed {
     /// Leave in the durations what the probes add to them
     #[arg(long)]
     raw: bool,
+    /// Also record what calls do: run, wait for a CPU, wait for what, make system calls (costs more)
+    #[arg(long)]
+    states: bool,
+    /// What the probes may cost: percent of the CPU time that the target uses, and of one CPU where
+    /// it uses less
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
+    max_overhead: f64,
+    /// Leave out no function, however much it costs
+    #[arg(long)]
+    no_guard: bool,
     /// Size of the ring buffer, in KiB: a power of two
     #[arg(long, value_name = "KIB", default_value_t = RING_KIB)]
     ring_size: u32,
@@ -76,6 +86,8 @@ pub(super) struct Record {
     raw: bool,
     ring_bytes: u32,
     method: Option<Method>,
+    states: bool,
+    guard: Option<Budget>,
 }
 
 impl Record {
@@ -85,7 +97,10 @@ impl Record {
             return wrong("--duration 0s records nothing: leave it out to record until Ctrl-C");
         }
         let which = typed.which;
+        let guard = guard("record", typed.max_overhead, typed.no_guard)?;
         Ok(Self {
+            states: typed.states,
+            guard,
             selection: selection("record", which.pid, which.name, which.exe)?,
             patterns: patterns("record", typed.patterns.into_iter())?,
             recording: typed.recording,
@@ -107,7 +122,10 @@ impl Record {
 /// final figures as `attach` does.
 pub(super) fn run(record: &Record) -> Result<(), Failure> {
     let mut target = Target::find(&record.selection).map_err(Failure::failed)?;
-    let (binary, plan) = subject::planned(&mut target, &record.patterns)?;
+    let (binary, mut plan) = subject::planned(&mut target, &record.patterns)?;
+    if record.states {
+        plan.states = Some(states(&binary)?);
+    }
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
     let shown = shown(record)?;
@@ -135,12 +153,16 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         aggregation: Aggregation::Kernel,
         ring_bytes: record.ring_bytes,
         method: record.method,
+        guard: record.guard,
         target,
     };
     drop(binary);
     let mut both = Both { recording, shown };
     match session::run(config, &mut both) {
         Ok(_) => Ok(()),
+        Err(error @ SessionError::OverBudget { .. }) => {
+            Err(Failure::NothingMeasurable(error.to_string()))
+        }
         Err(SessionError::Output(error)) if failed.get() => Err(Failure::writing(
             format_args!("the recording {path}"),
             &error,
@@ -204,6 +226,11 @@ impl Sink for Both {
 
     fn call(&mut self, call: &CallEvent) -> io::Result<()> {
         self.recording.call(call)
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        self.recording.shed(event)?;
+        self.shown.shed(event)
     }
 
     fn interval(&mut self, number: u64, report: &Report) -> io::Result<()> {

@@ -10,7 +10,7 @@ use super::args::{self, Format, SortBy};
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::Progress;
-use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo};
+use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo, ShedEvent};
 use crate::plan::ProbePlan;
 use crate::recording::{self, Played, RecordingError};
 use crate::sink::{
@@ -157,6 +157,10 @@ impl Sink for NoCalls {
 
     fn call(&mut self, _call: &CallEvent) -> io::Result<()> {
         Ok(())
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        self.0.shed(event)
     }
 
     fn interval(&mut self, number: u64, report: &Report) -> io::Result<()> {

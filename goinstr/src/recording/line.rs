@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::{FollowedStates, States};
+
 /// The version of the format.
 pub(super) const VERSION: u32 = 1;
 
@@ -19,6 +21,8 @@ pub(super) enum Own<'a> {
     Definition(Definition<&'a str>),
     /// The durations of a function's calls that ended since the last interval.
     Histogram(Histogram),
+    /// A function that is no longer measured: it would have cost too much.
+    Shed(Shed<&'a str>),
     /// Last of an interval: all lines before it are complete.
     Interval(Interval),
 }
@@ -54,6 +58,16 @@ pub(super) struct Definition<S> {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Shed<S> {
+    pub id: u32,
+    pub function: S,
+    pub detail: S,
+    pub calls_per_second: u64,
+    pub after_ns: u64,
+    pub at_unix_ns: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Histogram {
     pub id: u32,
     /// Shortest duration, number of durations, number of calls.
@@ -83,6 +97,7 @@ pub(super) struct Session {
     pub sites: usize,
     pub start_unix_ns: u64,
     pub probe_costs: Option<ProbeCosts>,
+    pub states: Option<FollowedStates>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -115,6 +130,7 @@ pub(super) struct Call {
     pub outcome: Outcome,
     pub parent_id: Option<u32>,
     pub depth: u32,
+    pub states: Option<States>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -145,6 +161,7 @@ pub(super) struct Function {
     pub p99_ns: Option<u64>,
     pub p999_ns: Option<u64>,
     pub max_ns: Option<u64>,
+    pub states: Option<States>,
 }
 
 /// `ledger`.

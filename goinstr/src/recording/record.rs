@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use super::frames::Frames;
-use super::line::{Definition, Header, Histogram, Interval, Own, VERSION};
-use crate::aggregate::{CallEvent, Distribution, FunctionReport, Ledger, Report, SessionInfo};
+use super::line::{Definition, Header, Histogram, Interval, Own, Shed, VERSION};
+use crate::aggregate::{
+    CallEvent, Distribution, FunctionReport, Ledger, Report, SessionInfo, ShedEvent,
+};
 use crate::plan::ProbePlan;
 use crate::sink::{JsonSink, Sink};
 
@@ -162,6 +164,18 @@ impl<W: Write> Sink for RecordingSink<W> {
             self.lines.call(call)?;
         }
         Ok(())
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        self.lines.shed(event)?;
+        self.lines.line(&Own::Shed(Shed {
+            id: event.function,
+            function: &event.name,
+            detail: &event.detail,
+            calls_per_second: event.calls_per_second,
+            after_ns: event.after_ns,
+            at_unix_ns: event.at_unix_ns,
+        }))
     }
 
     fn interval(&mut self, number: u64, report: &Report) -> io::Result<()> {

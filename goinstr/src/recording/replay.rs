@@ -14,6 +14,7 @@ use super::line::{self, VERSION};
 use super::words::Words;
 use crate::aggregate::{
     CallEvent, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report, SessionInfo,
+    ShedEvent,
 };
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
 use crate::plan::{Library, Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
@@ -207,6 +208,19 @@ impl Player {
                     function.distribution.add(low, calls);
                 }
             }
+            Some("shed") => {
+                let shed: line::Shed<String> = read(line, number)?;
+                self.known(shed.id, number)?.shed_after_ns = Some(shed.after_ns);
+                self.begin(sink)?;
+                sink.shed(&ShedEvent {
+                    function: shed.id,
+                    name: shed.function,
+                    detail: shed.detail,
+                    calls_per_second: shed.calls_per_second,
+                    after_ns: shed.after_ns,
+                    at_unix_ns: shed.at_unix_ns,
+                })?;
+            }
             Some("interval") => {
                 let interval: line::Interval = read(line, number)?;
                 self.begin(sink)?;
@@ -303,6 +317,7 @@ impl Player {
             functions: self.functions.len(),
             sites: session.sites,
             start_unix_ns: session.start_unix_ns,
+            states: session.states,
             probe_costs: session.probe_costs.map(|costs| ProbeCosts {
                 entry_ns: costs.entry_ns,
                 stepped_entry_ns: costs.stepped_entry_ns,
@@ -323,6 +338,7 @@ impl Player {
             skipped: std::mem::take(&mut self.skipped),
             unwind: UnwindSites::default(),
             libraries: std::mem::take(&mut self.libraries),
+            states: None,
             layout: NO_LAYOUT,
         };
         self.state = State::Running;
@@ -369,6 +385,7 @@ impl Player {
             },
             parent: call.parent_id,
             depth: call.depth,
+            states: call.states,
         })
     }
 
@@ -415,6 +432,8 @@ impl Player {
 fn set(function: &mut FunctionReport, figures: &line::Function) {
     *function = FunctionReport {
         function: function.function,
+        shed_after_ns: function.shed_after_ns,
+        states: figures.states.clone(),
         calls: figures.calls,
         unwound: figures.unwound,
         in_flight: figures.in_flight,

@@ -46,6 +46,7 @@ pub(crate) fn play_calls(sink: &mut impl Sink) {
                 _ => Some(0),
             },
             depth,
+            states: None,
         };
         sink.call(&call).expect("call");
     };

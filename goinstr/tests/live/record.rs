@@ -57,8 +57,11 @@ pub fn has(tool: &str) -> bool {
 }
 
 fn go() -> Option<PathBuf> {
-    let go = &toolchain::usual()?.go;
-    go.is_file().then(|| go.clone())
+    // Of targets that were built elsewhere there is a version and no command.
+    let go = toolchain::usual()?.go.clone();
+    let runs = Command::new(&go).arg("version").output();
+    runs.is_ok_and(|output| output.status.success())
+        .then_some(go)
 }
 
 /// The calls of target `nesting`, made by `main.main.func1`.
@@ -79,7 +82,12 @@ fn file(name: &str) -> PathBuf {
 fn recorded(name: &str) -> Result<(PathBuf, Truth, Report)> {
     let path = file(name);
     let mut target = Target::start(&Build::of("nesting").executable()?, &[""; 0])?;
-    let args = ["-o", path.to_str().context("UTF-8")?, "main.*"];
+    let args = [
+        "--no-guard",
+        "-o",
+        path.to_str().context("UTF-8")?,
+        "main.*",
+    ];
     let measurement = Measurement::start_command("record", target.pid, &args)?;
     target.go()?;
     let truth = target.truth()?;
@@ -299,7 +307,12 @@ fn perfetto() -> Result<()> {
 fn kill() -> Result<()> {
     let path = file("killed.goinstr");
     let mut target = Target::start(&Build::of("nesting").executable()?, &[""; 0])?;
-    let args = ["-o", path.to_str().context("UTF-8")?, "main.*"];
+    let args = [
+        "--no-guard",
+        "-o",
+        path.to_str().context("UTF-8")?,
+        "main.*",
+    ];
     let measurement = Measurement::start_command("record", target.pid, &args)?;
     target.go()?;
     let truth = target.truth()?;

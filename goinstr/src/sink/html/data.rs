@@ -143,7 +143,6 @@ impl Heat {
 fn band(duration_ns: u64) -> u32 {
     let duration = duration_ns.max(4);
     let octave = duration.ilog2();
-    #[expect(clippy::cast_possible_truncation, reason = "two bits")]
     let quarter = (duration >> (octave - 2) & 3) as u32;
     octave * 4 + quarter
 }
