@@ -154,6 +154,7 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         ring_bytes: record.ring_bytes,
         method: record.method,
         guard: record.guard,
+        dead_man: record.guard.is_some(),
         target,
     };
     drop(binary);
