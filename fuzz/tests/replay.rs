@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use goinstr_fuzz::{TARGETS, Target};
 
 /// Mutations of each input.
-const MUTATIONS: u64 = 1000;
+const MUTATIONS: u64 = 200;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 struct Dice(u64);

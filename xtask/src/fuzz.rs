@@ -33,6 +33,9 @@ const MEMORY: u32 = 1024;
 /// Longest input. What matters in each format fits, and short inputs are tried more often.
 const LENGTH: u32 = 4096;
 
+/// Inputs of a corpus in the repository: the ordinary tests go through all of them.
+const KEPT: usize = 80;
+
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Which of fuzz/fuzz_targets; all of them, one after the other, if none is named
@@ -40,7 +43,7 @@ pub struct Arguments {
     /// For how long each
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// Put what a run has found into fuzz/corpus, as few and small inputs as cover the same
+    /// Add the smallest of what a run has found, and what covers something new, to fuzz/corpus
     #[arg(long)]
     keep: bool,
 }
@@ -143,23 +146,32 @@ fn fuzz(target: &Path, name: &str, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// `kept` becomes the smallest inputs of both that together cover what both cover.
+/// Adds to `kept` the smallest of what was found and covers something that nothing kept covers, up
+/// to [`KEPT`] inputs in all.
 fn keep(target: &Path, found: &Path, kept: &Path) -> Result<()> {
     let fresh = found.with_extension("merged");
     let _ = fs::remove_dir_all(&fresh);
     fs::create_dir_all(&fresh)?;
+    for old in fs::read_dir(kept)?.flatten() {
+        fs::copy(old.path(), fresh.join(old.file_name()))?;
+    }
     // Without counts of how often an edge was taken: they multiply the inputs, not what is tested.
     let mut merge = Command::new(target);
     command::run(
         merge
-            .args(["-merge=1", "-use_counters=0", "-use_value_profile=0"])
-            .args([&fresh, &kept.to_owned(), &found.to_owned()]),
+            .args(["-set_cover_merge=1", "-use_counters=0", "-use_cmp=0"])
+            .args([&fresh, found]),
     )?;
-    for old in fs::read_dir(kept)?.flatten() {
-        fs::remove_file(old.path())?;
+    let mut inputs = Vec::new();
+    for input in fs::read_dir(&fresh)?.flatten() {
+        if !kept.join(input.file_name()).exists() {
+            inputs.push((input.metadata()?.len(), input.path()));
+        }
     }
-    for new in fs::read_dir(&fresh)?.flatten() {
-        fs::copy(new.path(), kept.join(new.file_name()))?;
+    inputs.sort();
+    let room = KEPT.saturating_sub(fs::read_dir(kept)?.count());
+    for (_, input) in inputs.into_iter().take(room) {
+        fs::copy(&input, kept.join(input.file_name().unwrap_or_default()))?;
     }
     fs::remove_dir_all(&fresh).map_err(Into::into)
 }
