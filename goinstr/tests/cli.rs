@@ -569,3 +569,65 @@ fn inspect_agrees_with_go_version() {
         "{table}"
     );
 }
+
+#[test]
+fn shells_and_man_get_what_they_read() {
+    let commands: Vec<String> = stdout(&goinstr(&["--help"]).success())
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| {
+            line.strip_prefix("  ")?
+                .split(' ')
+                .next()
+                .map(str::to_owned)
+        })
+        .filter(|command| !command.is_empty() && command != "help")
+        .collect();
+    assert!(
+        commands.iter().any(|command| command == "record"),
+        "{commands:?}"
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&goinstr(&["completions", shell]).success());
+        for command in &commands {
+            assert!(script.contains(command.as_str()), "{shell}: {command}");
+        }
+    }
+    // The shell itself takes it, and offers the commands.
+    let script = stdout(&goinstr(&["completions", "bash"]).success());
+    let asked = "\nCOMP_WORDS=(goinstr rep); COMP_CWORD=1; _goinstr goinstr rep goinstr; echo \"${COMPREPLY[@]}\"";
+    let offered = Command::new("bash").arg("-c").arg(script + asked).output();
+    let offered = String::from_utf8(offered.expect("bash runs").stdout).expect("UTF-8");
+    assert_eq!(offered.trim(), "report");
+
+    let page = stdout(&goinstr(&["man"]).success());
+    assert!(page.contains(".TH goinstr 1"), "{page}");
+    let folder = tempfile::tempdir().expect("a folder");
+    goinstr(&["man", "--all-to", text(folder.path())]).success();
+    for command in &commands {
+        let page = folder.path().join(format!("goinstr-{command}.1"));
+        assert!(page.is_file(), "{}", page.display());
+    }
+}
+
+#[test]
+fn what_is_no_recording_is_refused() {
+    let file = text(Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/Cargo.toml"
+    )));
+    fails(&["report", file], 1, &["Cargo.toml", "not a recording"]);
+    fails(&["diff", file, file], 1, &["Cargo.toml", "not a recording"]);
+    fails(
+        &["report", "/nonexistent"],
+        1,
+        &["can't open the recording /nonexistent"],
+    );
+    is_wrong(&["report", file, "--html", "--csv"], &["--html", "--csv"]);
+    is_wrong(
+        &["diff", file, file, "--fail-if", "p98>+1%"],
+        &["p98", "p99"],
+    );
+}

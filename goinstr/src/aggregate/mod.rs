@@ -2,6 +2,7 @@
 
 mod aggregator;
 mod call_tree;
+mod compare;
 mod coverage;
 mod distribution;
 mod durations;
@@ -12,6 +13,7 @@ mod states;
 
 pub use aggregator::Aggregator;
 pub use call_tree::{CallTree, Nested, Nesting, Path};
+pub use compare::{Difference, Moved, Sample, Verdict, compare, judge};
 pub use coverage::{CoverLedger, CoverReport, Coverage};
 pub use distribution::{Distribution, Slot};
 pub use profile::{Block, Profile, ProfileFile, ProfileFunction};

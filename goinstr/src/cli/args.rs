@@ -55,6 +55,8 @@ pub(super) enum Command {
     Record(super::record::Typed),
     /// Shows a recording: as a table, a page for a browser, a flame graph, a trace, a profile
     Report(super::report::Typed),
+    /// Tells which functions got slower between two recordings, and what is noise
+    Diff(super::diff::Typed),
     /// Shows the functions of a binary or process and whether they can be measured
     List(List),
     /// Shows what a binary is: Go version, module, build settings, linking, symbol sources

@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Failed(String),
     /// Nothing could be measured.
     NothingMeasurable(String),
+    /// A limit that the user set is broken.
+    LimitBroken(String),
     /// The reader of our output has closed it: it has seen enough.
     ReaderGone,
 }
@@ -52,6 +54,10 @@ impl Failure {
                 eprintln!("goinstr: {}", single(&line));
                 ExitCode::from(3)
             }
+            Self::LimitBroken(line) => {
+                eprintln!("goinstr: {}", single(&line));
+                ExitCode::from(4)
+            }
             Self::ReaderGone => ExitCode::SUCCESS,
         }
     }
@@ -66,7 +72,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(error) => error.fmt(f),
-            Self::Failed(line) | Self::NothingMeasurable(line) => f.write_str(line),
+            Self::Failed(line) | Self::NothingMeasurable(line) | Self::LimitBroken(line) => {
+                f.write_str(line)
+            }
             Self::ReaderGone => f.write_str("the reader of the output has gone"),
         }
     }

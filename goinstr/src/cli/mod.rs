@@ -7,6 +7,7 @@ mod attach;
 mod completions;
 mod config;
 mod cover;
+mod diff;
 mod doctor;
 mod failure;
 mod inspect;
@@ -47,6 +48,7 @@ pub fn run() -> ExitCode {
             Command::Record(typed) => record::Record::new(typed, args.global.color)
                 .and_then(|record| record::run(&record)),
             Command::Report(typed) => report::run(typed, args.global.color),
+            Command::Diff(typed) => diff::run(typed, args.global.color),
             Command::Cover(typed) => cover::run(typed, args.global.color),
             Command::List(typed) => {
                 config::List::new(typed, args.global.color).and_then(|list| list::run(&list))
