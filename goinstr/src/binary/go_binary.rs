@@ -36,7 +36,7 @@ pub struct GoBinary {
     build_info: Option<BuildInfo>,
     go_version: Option<String>,
     pub(super) module: ModuleData,
-    table: Pclntab,
+    pub(super) table: Pclntab,
     functions: Vec<Function>,
     /// Names of the functions that only the symbol table has.
     foreign_names: Vec<String>,

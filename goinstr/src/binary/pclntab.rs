@@ -257,6 +257,11 @@ impl<'a> Record<'a> {
         self.word(2).filter(|at| *at != 0)
     }
 
+    /// The table's values of the stack frame's size, by pc.
+    pub fn stack_deltas(&self) -> PcValues<'a> {
+        self.values(self.word(3).unwrap_or(0))
+    }
+
     /// 0 for what is not Go code: markers, and C functions that were linked in by Go's own linker.
     pub fn pcfile(&self) -> u32 {
         self.word(4).unwrap_or(0)

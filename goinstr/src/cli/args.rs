@@ -57,6 +57,8 @@ pub(super) enum Command {
     Report(super::report::Typed),
     /// Tells which functions got slower between two recordings, and what is noise
     Diff(super::diff::Typed),
+    /// Shows what is open right now: which goroutines wait where, and what for
+    Inflight(super::inflight::Typed),
     /// Shows the functions of a binary or process and whether they can be measured
     List(List),
     /// Shows what a binary is: Go version, module, build settings, linking, symbol sources

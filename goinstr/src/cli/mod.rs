@@ -10,6 +10,7 @@ mod cover;
 mod diff;
 mod doctor;
 mod failure;
+mod inflight;
 mod inspect;
 mod list;
 mod logging;
@@ -49,6 +50,8 @@ pub fn run() -> ExitCode {
                 .and_then(|record| record::run(&record)),
             Command::Report(typed) => report::run(typed, args.global.color),
             Command::Diff(typed) => diff::run(typed, args.global.color),
+            Command::Inflight(typed) => inflight::InflightArgs::new(typed, args.global.color)
+                .and_then(|inflight| inflight::run(&inflight)),
             Command::Cover(typed) => cover::run(typed, args.global.color),
             Command::List(typed) => {
                 config::List::new(typed, args.global.color).and_then(|list| list::run(&list))

@@ -23,6 +23,9 @@ pub enum SessionError {
         /// Its rate, and what it would cost.
         detail: String,
     },
+    /// The goroutines could not be read.
+    #[error("{0}")]
+    Unseen(String),
     /// What was measured could not be written. The probes are gone all the same.
     #[error("can't write the output: {0}; the measurement was ended")]
     Output(io::Error),

@@ -9,6 +9,7 @@ pub mod doctor;
 mod ending;
 mod error;
 mod guard;
+mod inflight;
 mod ledger;
 mod measurement;
 mod retirement;
@@ -16,6 +17,7 @@ mod retirement;
 pub use config::{Budget, Config, Count, RING_BYTES};
 pub use cover::{CoverConfig, cover};
 pub use error::SessionError;
+pub use inflight::{InflightConfig, inflight};
 
 use self::dead_man::Switch;
 use crate::{

@@ -15,6 +15,7 @@ mod doctor;
 mod foreign;
 mod goroutine;
 mod hostile;
+mod inflight;
 mod library;
 mod lifetime;
 mod modes;
@@ -125,6 +126,7 @@ fn main() -> ExitCode {
         oracle::tests(),
         soak::tests(),
         states::tests(),
+        inflight::tests(),
         budget::tests(),
         container::tests(),
         doctor::tests(),

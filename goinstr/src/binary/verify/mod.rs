@@ -10,7 +10,7 @@ mod proof;
 mod tests;
 
 use super::{GoBinary, RuntimeLayout};
-use process::Process;
+pub(super) use process::{Goroutine, Process};
 
 /// Why a layout is not believed.
 #[derive(Debug, thiserror::Error)]

@@ -79,16 +79,16 @@ fn load_bias(binary: &GoBinary, pid: u32) -> io::Result<Option<u64>> {
 }
 
 /// A process that has the program loaded.
-pub(super) struct Process<'a> {
+pub(in crate::binary) struct Process<'a> {
     memory: Memory,
-    binary: &'a GoBinary,
+    pub binary: &'a GoBinary,
     /// What the loader added to the file's addresses.
     bias: u64,
     pub layout: &'a RuntimeLayout,
 }
 
 /// A copy of a `runtime.g`.
-pub(super) struct Goroutine {
+pub(in crate::binary) struct Goroutine {
     pub address: u64,
     bytes: Vec<u8>,
 }
@@ -146,7 +146,7 @@ impl<'a> Process<'a> {
         })
     }
 
-    fn read(&self, address: u64, size: usize) -> Option<Vec<u8>> {
+    pub fn read(&self, address: u64, size: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; size];
         self.memory.read_exact(address, &mut bytes).ok()?;
         Some(bytes)
@@ -156,7 +156,7 @@ impl<'a> Process<'a> {
         u64_at(&self.read(address, 8)?, 0)
     }
 
-    fn goroutine(&self, address: u64) -> Option<Goroutine> {
+    pub fn goroutine(&self, address: u64) -> Option<Goroutine> {
         let layout = self.layout;
         let last = [
             layout.goid,
@@ -171,15 +171,20 @@ impl<'a> Process<'a> {
         })
     }
 
-    /// The goroutines of `runtime.allgs`.
+    /// The first goroutines of `runtime.allgs`.
     pub fn goroutines(&self) -> Option<Vec<Goroutine>> {
+        self.goroutines_up_to(GOROUTINE_LIMIT)
+    }
+
+    /// The first `limit` goroutines of `runtime.allgs`.
+    pub fn goroutines_up_to(&self, limit: usize) -> Option<Vec<Goroutine>> {
         let (binary, bias) = (self.binary, self.bias);
         let named = binary
             .symtab
             .as_ref()
             .and_then(|symtab| symtab.address_of("runtime.allgs"));
         if let Some(address) = named {
-            return self.list(&self.read(address.wrapping_add(bias), 24)?);
+            return self.list(&self.read(address.wrapping_add(bias), 24)?, limit);
         }
         // The bss is where a pointer variable without an initial value lies.
         let (start, end) = binary.module.variables[2];
@@ -188,7 +193,12 @@ impl<'a> Process<'a> {
         bytes
             .windows(24)
             .step_by(8)
-            .find_map(|slice| self.list(slice))
+            .find_map(|slice| self.list(slice, limit))
+    }
+
+    /// An address of the process in the file's own numbering.
+    pub fn in_file(&self, address: u64) -> Vaddr {
+        Vaddr(address.wrapping_sub(self.bias))
     }
 
     /// Whether an address is in the code of the program's functions.
@@ -198,7 +208,7 @@ impl<'a> Process<'a> {
     }
 
     /// The goroutines of a slice, if its first ones are some.
-    fn list(&self, slice: &[u8]) -> Option<Vec<Goroutine>> {
+    fn list(&self, slice: &[u8], limit: usize) -> Option<Vec<Goroutine>> {
         let (array, length, capacity) = (u64_at(slice, 0)?, u64_at(slice, 8)?, u64_at(slice, 16)?);
         if array == 0
             || array % 8 != 0
@@ -219,7 +229,7 @@ impl<'a> Process<'a> {
         if !distinct || !(1..=FIRST_IDS).contains(ids.first()?) {
             return None;
         }
-        self.elements(array, (length as usize).min(GOROUTINE_LIMIT))
+        self.elements(array, (length as usize).min(limit))
     }
 
     fn elements(&self, array: u64, count: usize) -> Option<Vec<Goroutine>> {
