@@ -155,6 +155,15 @@ impl Plan {
         if !self.toolchain.at_least(self.mode.since()) {
             return Some("the source needs a newer Go");
         }
+        let go = &self.toolchain;
+        let makes_no_such_code = match self.mode {
+            Mode::Wrappers => go.at_least(21) && !go.at_least(24),
+            Mode::LockedEntry => !go.at_least(24),
+            _ => false,
+        };
+        if makes_no_such_code {
+            return Some("this Go's compiler makes no such code");
+        }
         (self.mode.needs_c() && !self.native()).then_some("needs a C compiler for the architecture")
     }
 
