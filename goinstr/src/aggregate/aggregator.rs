@@ -11,7 +11,7 @@ use goinstr_common::{
 use super::{
     distribution::Distribution,
     durations::Durations,
-    report::{FunctionReport, Report},
+    report::{Books, FunctionReport, Report},
 };
 
 /// Figures of one function.
@@ -137,6 +137,7 @@ impl Aggregator {
             dropped_records: 0,
             functions,
             callers: Vec::new(),
+            books: Books::default(),
         }
     }
 }

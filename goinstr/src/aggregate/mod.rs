@@ -20,8 +20,8 @@ pub use distribution::{Distribution, Slot};
 pub use inflight::{Inflight, OpenStack};
 pub use profile::{Block, Profile, ProfileFile, ProfileFunction};
 pub use report::{
-    CallEvent, CallerReport, End, FollowedStates, FunctionReport, Ledger, Mode, OpenCall, Outcome,
-    ProbeCosts, Report, SessionInfo, ShedEvent,
+    Books, CallEvent, CallerReport, End, FollowedStates, FunctionReport, Ledger, Mode, OpenCall,
+    Outcome, ProbeCosts, Report, SessionInfo, ShedEvent,
 };
 pub use saved::SavedError;
 pub use states::States;

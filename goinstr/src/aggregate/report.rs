@@ -191,6 +191,21 @@ pub struct CallerReport {
     pub calls: u64,
 }
 
+/// What is counted once for all functions, so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Calls that began while recording.
+    pub entries: u64,
+    /// Returns of calls that were open before recording began.
+    pub orphan_returns: u64,
+    /// Calls that could not be followed, by reason: every reason there is.
+    pub lost: BTreeMap<&'static str, u64>,
+    /// Probe hits while recording.
+    pub probe_hits: u64,
+    /// What they cost the target altogether, where the cost of a hit is known.
+    pub probe_cost_ns: Option<u64>,
+}
+
 /// All functions at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -204,6 +219,8 @@ pub struct Report {
     pub functions: Vec<FunctionReport>,
     /// Their callers, where they were asked for: most calls first within a function.
     pub callers: Vec<CallerReport>,
+    /// What is counted once for all functions. While calls go on, not of one moment with the rest.
+    pub books: Books,
 }
 
 /// A function that is no longer measured, because that cost too much.

@@ -170,6 +170,8 @@ pub(super) struct Attach {
     /// with its probes in place
     #[arg(long)]
     pub no_guard: bool,
+    #[command(flatten)]
+    pub views: super::views::Views,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -9,7 +9,7 @@ use super::{subject, verified};
 use crate::binary::GoBinary;
 use crate::plan::{ProbePlan, StatePlan};
 use crate::session::{self, SessionError};
-use crate::sink::{JsonSink, Sink, Size, TableOptions, TableSink};
+use crate::sink::{JsonSink, Sink, Size, TableOptions, TableSink, TerminalSink};
 use crate::target::Target;
 
 /// Measures until the end that `attach` says, the user or the target brings about.
@@ -22,7 +22,9 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
     // Before anything is armed: a path that can't be written must not cost the target a hit.
-    let mut sink = sink(attach, attach.output.open()?);
+    let main = sink(attach, attach.output.open()?);
+    let slower_than = attach.slower_than.map(session::nanos);
+    let mut sink = attach.views.around(main, slower_than)?;
     let go_version = binary.go_version().map(str::to_owned);
     let arch = binary.arch().name();
     // The tables of a large binary are not needed while it is measured, but to name callers.
@@ -110,6 +112,10 @@ fn sink(attach: &Attach, out: impl Write + 'static) -> Box<dyn Sink> {
                     .is_terminal()
                     .then_some(|| Size::of(std::io::stdout())),
             };
+            if attach.views.full_screen(&attach.output) {
+                let slower_than = attach.slower_than.map(session::nanos);
+                return Box::new(TerminalSink::new(out, options, slower_than));
+            }
             Box::new(TableSink::new(out, options))
         }
     }

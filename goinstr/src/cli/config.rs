@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use super::args::{self, AggregateBy, Args, AttachBy, SortBy};
 use super::failure::Failure;
 use super::output::Output;
+use super::views::Views;
 use crate::attach::{Aggregation, Method};
 use crate::plan::Pattern;
 use crate::session::Budget;
@@ -55,6 +56,7 @@ pub(super) struct Attach {
     pub callers: bool,
     pub sort: Sort,
     pub limit: Option<usize>,
+    pub views: Views,
 }
 
 /// `goinstr list`.
@@ -118,6 +120,7 @@ impl Attach {
             callers: typed.callers,
             sort: sort.into(),
             limit: (typed.limit > 0).then_some(typed.limit),
+            views: typed.views,
         })
     }
 }

@@ -23,6 +23,7 @@ mod saved;
 mod subject;
 mod trace;
 mod verified;
+mod views;
 
 use std::process::ExitCode;
 

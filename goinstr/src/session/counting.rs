@@ -1,12 +1,12 @@
 //! A count: how often functions are called, and by whom, from their entry sites alone.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, time::Duration};
 
 use goinstr_common::{
     caller::{CallerKey, UNREADABLE},
     control::{PHASE_CLOSING, PHASE_RECORDING},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::{
     SessionError,
@@ -69,6 +69,9 @@ pub(super) async fn run(
     }
 }
 
+/// How often the sink is asked whether it wants the end.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// What changes while it is counted.
 struct State {
     began: u64,
@@ -91,7 +94,8 @@ impl State {
     ) -> Result<End, SessionError> {
         let mut reports = interval_at(Instant::now() + config.interval, config.interval);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for number in 0.. {
+        let mut number = 0;
+        loop {
             if self.output.is_err() {
                 // Nobody reads any more: counting on would only cost.
                 break;
@@ -100,6 +104,12 @@ impl State {
                 biased;
                 end = ending.wait() => return Ok(end),
                 _ = reports.tick() => {}
+                () = sleep(LOOK) => {
+                    if sink.wants_end() {
+                        break;
+                    }
+                    continue;
+                }
             }
             if config
                 .target
@@ -110,6 +120,7 @@ impl State {
             }
             let report = self.report(config, kernel, monotonic_ns() - self.began)?;
             self.output = sink.interval(number, &report);
+            number += 1;
         }
         Ok(End::Signal)
     }
@@ -150,6 +161,7 @@ impl State {
             interval_ns,
             functions,
             callers,
+            books: ledger::books(kernel),
         })
     }
 }

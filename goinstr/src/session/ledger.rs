@@ -10,7 +10,7 @@ use goinstr_common::{
 };
 
 use crate::{
-    aggregate::{End, Ledger, Mode, Report},
+    aggregate::{Books, End, Ledger, Mode, Report},
     attach::{Costs, Kernel},
 };
 
@@ -73,6 +73,18 @@ pub(super) fn of_count(kernel: &Kernel, end: End) -> Ledger {
         probe_hits: hits.all,
         probe_cost_ns: hits.cost_ns,
         end,
+    }
+}
+
+/// What is counted once for all functions, so far.
+pub(super) fn books(kernel: &Kernel) -> Books {
+    let hits = Hits::of(kernel);
+    Books {
+        entries: hits.entries,
+        orphan_returns: kernel.counter(ORPHAN_RETURNS),
+        lost: lost(kernel),
+        probe_hits: hits.all,
+        probe_cost_ns: hits.cost_ns,
     }
 }
 

@@ -136,6 +136,9 @@ impl State {
                 // Nobody reads any more: measuring on would only cost.
                 return End::Signal;
             }
+            if sink.wants_end() {
+                return End::Signal;
+            }
             tokio::select! {
                 biased;
                 end = ending.wait() => return end,
@@ -273,6 +276,7 @@ impl State {
             }
         }
         report.dropped_records = kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED);
+        report.books = ledger::books(kernel);
         report
     }
 
@@ -360,7 +364,8 @@ fn watch(config: &Config, kernel: &Kernel, costs: Costs, budget: Budget) -> Watc
     Watch::new(&costs, allowance, monotonic_ns())
 }
 
-fn nanos(duration: Duration) -> u64 {
+/// A time in ns, as everything here counts it.
+pub fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -18,6 +18,7 @@ pub use config::{Budget, Config, Count, RING_BYTES};
 pub use cover::{CoverConfig, cover};
 pub use error::SessionError;
 pub use inflight::{InflightConfig, inflight};
+pub use measurement::nanos;
 
 use self::dead_man::Switch;
 use crate::{

@@ -111,6 +111,26 @@ impl Column {
         }
     }
 
+    /// What it is sorted by, in whatever unit it has.
+    pub fn figure(self, figures: &FunctionReport) -> u64 {
+        match self {
+            Self::Calls => figures.calls,
+            Self::Rate => figures.calls_in_interval,
+            Self::Unwound => figures.unwound,
+            Self::InFlight => figures.in_flight,
+            Self::P50 => figures.p50_ns.unwrap_or(0),
+            Self::P90 => figures.p90_ns.unwrap_or(0),
+            Self::P99 => figures.p99_ns.unwrap_or(0),
+            Self::Max => figures.max_ns.unwrap_or(0),
+            Self::Total => figures.total_ns,
+            Self::SelfTime => figures.self_ns,
+            Self::Running => in_state(figures, |states| states.running_ns),
+            Self::Runnable => in_state(figures, |states| states.runnable_ns),
+            Self::Waiting | Self::Reason => in_state(figures, |states| states.waiting_ns),
+            Self::Syscall => in_state(figures, |states| states.syscall_ns),
+        }
+    }
+
     /// What it says about a function.
     pub fn cell(self, figures: &FunctionReport, reading: Reading) -> String {
         let known = |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| reading.single(ns));
@@ -142,6 +162,10 @@ impl Column {
             Self::Reason => reason(figures),
         }
     }
+}
+
+fn in_state(figures: &FunctionReport, part: impl Fn(&States) -> u64) -> u64 {
+    figures.states.as_ref().map_or(0, part)
 }
 
 /// A part of the calls' time, in percent of it.

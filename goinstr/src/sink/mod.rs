@@ -8,6 +8,7 @@ pub mod cover_saved;
 mod cover_table;
 mod csv;
 mod difference;
+mod exponential;
 mod folded;
 mod forest;
 mod html;
@@ -17,15 +18,18 @@ pub mod json;
 mod ledger;
 pub mod line;
 mod logfmt;
+mod many;
 mod names;
 mod perfetto;
 mod pprof;
 mod profile;
+mod prometheus;
 #[cfg(test)]
 pub(crate) mod sample;
 mod samples;
 mod screen;
 mod table;
+mod terminal;
 mod trace;
 mod tree;
 
@@ -48,12 +52,15 @@ pub use human::{count, duration, visible};
 pub use inflight::{inflight_json, inflight_text};
 pub use json::JsonSink;
 pub use logfmt::Logfmt;
+pub use many::{Many, One};
 pub use perfetto::PerfettoSink;
 pub use pprof::PprofSink;
 pub use profile::ProfileFormat;
+pub use prometheus::PrometheusSink;
 pub use samples::{Gathered, Samples};
 pub use screen::Size;
 pub use table::{TableOptions, TableSink};
+pub use terminal::TerminalSink;
 pub use trace::{Format as TraceFormat, TraceSink};
 pub use tree::{TreeOptions, TreeText};
 
@@ -64,6 +71,11 @@ pub use tree::{TreeOptions, TreeText};
 pub trait Sink {
     /// Whether reports are to carry each function's [distribution](crate::aggregate::Distribution).
     fn wants_distributions(&self) -> bool {
+        false
+    }
+
+    /// Whether whoever looks at it has asked for the end. Asked at least every tenth of a second.
+    fn wants_end(&self) -> bool {
         false
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Sink;
 use crate::aggregate::{
-    CallEvent, CallerReport, Distribution, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts,
-    Report, SessionInfo,
+    Books, CallEvent, CallerReport, Distribution, End, FunctionReport, Ledger, Mode, Outcome,
+    ProbeCosts, Report, SessionInfo,
 };
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
 use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
@@ -211,6 +211,17 @@ pub(crate) fn report(seconds: u64) -> Report {
             },
         ],
         callers: Vec::new(),
+        books: books(),
+    }
+}
+
+fn books() -> Books {
+    Books {
+        entries: 247_136,
+        orphan_returns: 4,
+        lost: BTreeMap::from([("ring_full", 0), ("stack_full", 13)]),
+        probe_hits: 494_270,
+        probe_cost_ns: Some(98_854_000),
     }
 }
 
@@ -265,7 +276,7 @@ fn caller(function: u32, caller: Option<&str>, calls: u64) -> CallerReport {
     }
 }
 
-fn call() -> CallEvent {
+pub(super) fn call() -> CallEvent {
     CallEvent {
         function: 2,
         goid: 18,

@@ -18,6 +18,7 @@ mod hostile;
 mod inflight;
 mod library;
 mod lifetime;
+mod metrics;
 mod modes;
 mod nesting;
 mod newer;
@@ -31,6 +32,7 @@ mod record;
 mod soak;
 mod stack;
 mod states;
+mod terminal;
 mod trace;
 mod versions;
 
@@ -133,6 +135,8 @@ fn main() -> ExitCode {
         hostile::tests(),
         privilege::tests(),
         trace::tests(),
+        metrics::tests(),
+        terminal::tests(),
         cover::tests(),
         record::tests(),
         versions::tests(),

@@ -125,6 +125,17 @@ impl Measurement {
         self.child.id()
     }
 
+    /// Where it serves metrics, as it says itself.
+    pub fn metrics_address(&mut self) -> Result<String> {
+        let line = self
+            .errors
+            .wait_for("the metrics' address", patience(), |line| {
+                line.contains("metrics at http://")
+            })?;
+        let (_, address) = line.split_once("http://").context("no address")?;
+        Ok(address.trim_end_matches("/metrics").to_owned())
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);

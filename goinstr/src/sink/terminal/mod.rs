@@ -1,0 +1,178 @@
+//! The terminal UI: a table to sort, filter and search, and a page for each function.
+//!
+//! It has a thread of its own, which draws and waits for keys. The measurement only ever leaves it
+//! messages, and drops them where it is slow (a report is followed by a better one): a terminal that
+//! hangs holds nothing up. At the end the screen is as it was, and the final table is printed on it.
+
+mod draw;
+mod history;
+mod input;
+mod model;
+mod mouse;
+mod screen;
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use ratatui::{Terminal, backend::CrosstermBackend, crossterm::event};
+
+use super::{Sink, TableOptions, TableSink};
+use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo, ShedEvent};
+use crate::plan::ProbePlan;
+
+use model::{Model, Settings};
+use screen::Screen;
+
+/// Messages that may wait for the terminal.
+const QUEUE: usize = 256;
+/// The longest that a report waits for a key to be pressed.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The terminal UI on stdout, and at the end the final table on `W`.
+pub struct TerminalSink<W: Write> {
+    table: TableSink<W>,
+    settings: Settings,
+    ui: Option<Ui>,
+    quit: Arc<AtomicBool>,
+}
+
+/// The thread that draws.
+struct Ui {
+    messages: SyncSender<Message>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+/// What the measurement tells it.
+enum Message {
+    Call(CallEvent),
+    Report(Arc<Report>),
+    Shed(ShedEvent),
+}
+
+impl<W: Write> TerminalSink<W> {
+    /// Draws on stdout, which is a terminal, and prints the final table on `out`.
+    pub fn new(out: W, options: TableOptions, slower_than_ns: Option<u64>) -> Self {
+        Self {
+            table: TableSink::new(
+                out,
+                TableOptions {
+                    live: None,
+                    ..options
+                },
+            ),
+            settings: Settings {
+                sort: options.sort,
+                color: options.color,
+                slower_than_ns,
+            },
+            ui: None,
+            quit: Arc::default(),
+        }
+    }
+
+    /// Leaves a message, unless too many wait already; an error if nobody draws any more.
+    fn tell(&mut self, message: Message) -> io::Result<()> {
+        let Some(ui) = &self.ui else { return Ok(()) };
+        if ui.thread.is_finished() {
+            return self.close();
+        }
+        let _ = ui.messages.try_send(message);
+        Ok(())
+    }
+
+    /// Waits until the screen is as it was.
+    fn close(&mut self) -> io::Result<()> {
+        let Some(ui) = self.ui.take() else {
+            return Ok(());
+        };
+        drop(ui.messages);
+        ui.thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the terminal UI has failed")))
+    }
+}
+
+impl<W: Write> Sink for TerminalSink<W> {
+    fn wants_distributions(&self) -> bool {
+        true
+    }
+
+    fn wants_end(&self) -> bool {
+        self.quit.load(Ordering::Relaxed)
+    }
+
+    fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        self.table.session(info, plan)?;
+        let model = Model::new(info, plan, self.settings);
+        let (messages, received) = sync_channel(QUEUE);
+        let quit = Arc::clone(&self.quit);
+        let thread = std::thread::Builder::new()
+            .name("terminal".to_owned())
+            .spawn(move || run(model, &received, &quit))?;
+        self.ui = Some(Ui { messages, thread });
+        Ok(())
+    }
+
+    fn call(&mut self, call: &CallEvent) -> io::Result<()> {
+        self.tell(Message::Call(call.clone()))
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        self.tell(Message::Shed(event.clone()))
+    }
+
+    fn interval(&mut self, _number: u64, report: &Report) -> io::Result<()> {
+        self.tell(Message::Report(Arc::new(report.clone())))
+    }
+
+    fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()> {
+        // The figures are worth more than the screen: they are printed whatever became of it.
+        let closed = self.close();
+        self.table.finish(report, ledger).and(closed)
+    }
+}
+
+impl<W: Write> Drop for TerminalSink<W> {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
+/// Draws until the other side is gone.
+fn run(mut model: Model, messages: &Receiver<Message>, quit: &AtomicBool) -> io::Result<()> {
+    let mut screen = Screen::enter()?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    let mut changed = true;
+    loop {
+        loop {
+            match messages.try_recv() {
+                Ok(Message::Call(call)) => model.add_call(call),
+                Ok(Message::Report(report)) => model.add_report(report),
+                Ok(Message::Shed(event)) => model.add_shed(&event),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return screen.leave(),
+            }
+            changed = true;
+        }
+        if changed {
+            terminal.draw(|frame| draw::draw(&mut model, frame))?;
+            changed = false;
+        }
+        if event::poll(LOOK)? {
+            model.input(&event::read()?);
+            changed = true;
+        }
+        screen.capture_mouse(model.mouse)?;
+        if model.quit {
+            quit.store(true, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A real Prometheus on loopback, that scrapes one address and is asked by its HTTP API.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{http, process::patience};
+
+/// A running Prometheus; ends when dropped.
+pub struct Prometheus {
+    child: Child,
+    address: String,
+    _folder: TempDir,
+}
+
+/// Labels but for the name of the metric and those of the scrape, and the value.
+pub type Samples = BTreeMap<BTreeMap<String, String>, f64>;
+
+impl Prometheus {
+    /// Scrapes `target` five times a second.
+    pub fn start(target: &str, native_histograms: bool) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let config = folder.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\n\
+             scrape_configs: [{{job_name: goinstr, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        );
+        std::fs::write(&config, text)?;
+        // Free a moment ago: Prometheus takes no port 0 that it would tell of.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let mut command = Command::new("prometheus");
+        command
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if native_histograms {
+            command.arg("--enable-feature=native-histograms");
+        }
+        let child = command.spawn().context("can't run prometheus")?;
+        Ok(Self {
+            child,
+            address,
+            _folder: folder,
+        })
+    }
+
+    /// The result of a query now.
+    pub fn query(&self, query: &str) -> Result<Samples> {
+        let path = format!("/api/v1/query?query={}", http::quoted(query));
+        let answer: Value = serde_json::from_str(&http::get(&self.address, &path)?)?;
+        let result = answer["data"]["result"].as_array().context("no result")?;
+        let mut samples = Samples::new();
+        for sample in result {
+            let labels = sample["metric"].as_object().context("no labels")?;
+            let labels = labels
+                .iter()
+                .filter(|(name, _)| !matches!(name.as_str(), "__name__" | "instance" | "job"))
+                .map(|(name, value)| (name.clone(), value.as_str().unwrap_or("?").to_owned()));
+            let value = sample["value"][1].as_str().context("no value")?;
+            samples.insert(labels.collect(), value.parse()?);
+        }
+        Ok(samples)
+    }
+
+    /// Waits until a query has one value, and that is `expected`.
+    pub fn wait_for(&self, query: &str, expected: f64) -> Result<()> {
+        let deadline = Instant::now() + patience();
+        loop {
+            let found = self.query(query);
+            if let Ok(samples) = &found
+                && samples.len() == 1
+                && samples.values().all(|&value| value == expected)
+            {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{query} is {found:?}, should be {expected}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
