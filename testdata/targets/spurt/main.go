@@ -58,11 +58,11 @@ func fail(n int) int {
 // within calls other functions from inside a hot one, now and then, and panics through it.
 func within(n int) int {
 	switch {
-	case n%97 == 0:
+	case n%1499 == 0:
 		inners.In()
 		n += inner(n)
 		inners.Out()
-	case n%101 == 0:
+	case n%1511 == 0:
 		fails.In()
 		n += fail(n)
 		fails.Out()
@@ -119,7 +119,7 @@ func load() {
 		outers.In()
 		outer(n)
 		outers.Out()
-		time.Sleep(4 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
