@@ -48,7 +48,7 @@ pub fn tests() -> Vec<Test> {
             || spurt(&[]),
         ),
         test("budget::shedding_where_the_ring_carries_all_calls", || {
-            spurt(&["--aggregate", "ring"])
+            spurt(&["--aggregate", "ring", "--ring-size", "65536"])
         }),
         test("budget::shedding_where_sites_are_perf_events", perf_events),
         test(
