@@ -30,7 +30,7 @@ pub use costs::{Costs, EntryCosts};
 pub use error::AttachError;
 pub use gauge::Gauge;
 pub use kernel::Kernel;
-pub use one_shot::OneShots;
+pub use one_shot::{BATCH, OneShots};
 pub use settings::{Aggregation, Scope, Settings, Watch};
 pub use shedding::Shedder;
 

@@ -4,9 +4,13 @@
 //! takes the kernel as long as taking out all of a link, so hit sites go many at a time: a new link
 //! with those that stay is armed, then the old one dropped. No hit is lost between: a site that
 //! stays is armed by both for a while, and the program notes the first hit only.
+//!
+//! Sites are put in a few hundred at a time, and what was hit is taken out before the next come:
+//! with ten thousand functions of a busy server armed at once it hardly runs for seconds.
 
 use std::{
     io,
+    ops::RangeInclusive,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::mpsc,
@@ -15,7 +19,7 @@ use std::{
 
 use aya::{Ebpf, EbpfLoader, programs::uprobe::UProbeLink};
 use goinstr_common::{
-    control::{Control, PHASE_ARMING, PHASE_CLOSING, PHASE_RECORDING},
+    control::{Control, PHASE_CLOSING, PHASE_RECORDING},
     coverage::{HIT_COUNT_STRIDE, NOT_HIT},
 };
 
@@ -42,16 +46,26 @@ pub struct OneShots {
     hit_counts: Mapped<u64>,
     cpus: u32,
     offsets: Vec<u64>,
+    /// Sites to be armed, the next one last.
+    pending: Vec<usize>,
+    /// Which sites are armed.
+    placed: Vec<bool>,
     exe: PathBuf,
     scope: Scope,
     links: Links,
 }
 
+/// Sites that may be put in together.
+pub const BATCH: RangeInclusive<usize> = 256..=4096;
+
 /// What keeps sites armed.
 enum Links {
     Multi {
         armer: Armer,
-        link: Option<OwnedFd>,
+        /// A link each.
+        batches: Vec<Batch>,
+        /// Links that are being dropped: the sites go at once, the rest waits for a grace period.
+        going: Vec<thread::JoinHandle<()>>,
     },
     /// By site; `None` for one that was taken out.
     Perf {
@@ -60,10 +74,15 @@ enum Links {
     },
 }
 
+/// Sites of one link.
+struct Batch {
+    sites: Vec<usize>,
+    link: OwnedFd,
+}
+
 impl OneShots {
-    /// Loads the program and arms all sites in the file at `exe`, each only once however often it
-    /// is named. Hits do nothing before [`OneShots::record`].
-    pub fn arm(
+    /// Loads the program for sites in the file at `exe`, and arms none of them yet.
+    pub fn load(
         sites: &[FileOffset],
         exe: &Path,
         scope: Scope,
@@ -80,7 +99,8 @@ impl OneShots {
         let links = match method {
             Method::UprobeMulti => Links::Multi {
                 armer: Armer::new(&ebpf, PROGRAM, exe, scope)?,
-                link: None,
+                batches: Vec::new(),
+                going: Vec::new(),
             },
             Method::PerfEvent => {
                 perf::make_room(offsets.len())?;
@@ -91,20 +111,20 @@ impl OneShots {
                 }
             }
         };
-        let mut sites = Self {
+        Ok(Self {
             method,
             control: mapped(&ebpf, "CONTROL", 1)?,
             first_hits: mapped(&ebpf, "FIRST_HITS", offsets.len())?,
             hit_counts: mapped(&ebpf, "HIT_COUNTS", (cpus * HIT_COUNT_STRIDE) as usize)?,
             cpus,
             ebpf,
+            pending: (0..offsets.len()).rev().collect(),
+            placed: vec![false; offsets.len()],
             offsets,
             exe: exe.to_owned(),
             scope,
             links,
-        };
-        sites.keep(|_| true)?;
-        Ok(sites)
+        })
     }
 
     /// Number of sites.
@@ -143,68 +163,158 @@ impl OneShots {
             .sum()
     }
 
-    /// Takes out every site that `stays` says no to, and puts in those that it says yes to and that
-    /// are not there.
-    pub fn keep(&mut self, stays: impl Fn(usize) -> bool) -> Result<(), AttachError> {
+    /// Whether a site is armed.
+    #[must_use]
+    pub fn is_placed(&self, site: usize) -> bool {
+        self.placed.get(site) == Some(&true)
+    }
+
+    /// Number of sites that are armed.
+    #[must_use]
+    pub fn placed(&self) -> usize {
+        self.placed.iter().filter(|&&placed| placed).count()
+    }
+
+    /// Arms at most `most` more of the sites that `wanted` says yes to, by address. False: there are
+    /// no more.
+    pub fn place_some(
+        &mut self,
+        most: usize,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<bool, AttachError> {
+        let mut sites = Vec::with_capacity(most);
+        while sites.len() < most
+            && let Some(site) = self.pending.pop()
+        {
+            if wanted(site) && !self.placed[site] {
+                sites.push(site);
+            }
+        }
+        if sites.is_empty() {
+            return Ok(false);
+        }
         match &mut self.links {
-            Links::Multi { armer, link } => {
-                let kept: Vec<usize> = (0..self.offsets.len())
-                    .filter(|&site| stays(site))
-                    .collect();
-                let offsets: Vec<u64> = kept.iter().map(|&site| self.offsets[site]).collect();
-                let cookies: Vec<u64> = kept.iter().map(|&site| site as u64).collect();
-                let new = match offsets.as_slice() {
-                    [] => None,
-                    _ => Some(armer.arm(&offsets, &cookies)?),
-                };
-                // The new one is in place: only now may the old one go.
-                drop(std::mem::replace(link, new));
+            Links::Multi { armer, batches, .. } => {
+                let link = link(armer, &self.offsets, &sites)?;
+                for &site in &sites {
+                    self.placed[site] = true;
+                }
+                batches.push(Batch { sites, link });
+            }
+            Links::Perf { links, .. } => {
+                for site in sites {
+                    let link = perf::arm_one(
+                        &mut self.ebpf,
+                        PROGRAM,
+                        self.offsets[site],
+                        site as u64,
+                        &self.exe,
+                        self.scope,
+                    )?;
+                    links[site] = Some(link);
+                    self.placed[site] = true;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes out every site that `stays` says no to; their number.
+    pub fn retire(&mut self, stays: impl Fn(usize) -> bool) -> Result<usize, AttachError> {
+        let before = self.placed();
+        match &mut self.links {
+            Links::Multi {
+                armer,
+                batches,
+                going,
+            } => {
+                let mut old = Vec::new();
+                for batch in batches.iter_mut() {
+                    let kept: Vec<usize> = batch
+                        .sites
+                        .iter()
+                        .copied()
+                        .filter(|&site| stays(site))
+                        .collect();
+                    if kept.len() == batch.sites.len() {
+                        continue;
+                    }
+                    for &site in &batch.sites {
+                        self.placed[site] = false;
+                    }
+                    for &site in &kept {
+                        self.placed[site] = true;
+                    }
+                    batch.sites = kept;
+                    if !batch.sites.is_empty() {
+                        // The new one is in place: only now may the old one go.
+                        let new = link(armer, &self.offsets, &batch.sites)?;
+                        old.push(std::mem::replace(&mut batch.link, new));
+                    }
+                }
+                let (empty, rest) = std::mem::take(batches)
+                    .into_iter()
+                    .partition(|batch| batch.sites.is_empty());
+                *batches = rest;
+                old.extend(Vec::into_iter(empty).map(|batch: Batch| batch.link));
+                going.retain(|thread| !thread.is_finished());
+                going.extend(drop_apart(old));
             }
             Links::Perf { links, closer } => {
                 for (site, link) in links.iter_mut().enumerate() {
-                    match (stays(site), link.is_some()) {
-                        (true, false) => {
-                            let offset = self.offsets[site];
-                            let cookie = site as u64;
-                            *link = Some(perf::arm_one(
-                                &mut self.ebpf,
-                                PROGRAM,
-                                offset,
-                                cookie,
-                                &self.exe,
-                                self.scope,
-                            )?);
-                        }
-                        (false, true) => closer.close(link.take()),
-                        (true, true) | (false, false) => {}
+                    if link.is_some() && !stays(site) {
+                        self.placed[site] = false;
+                        closer.close(link.take());
                     }
                 }
             }
         }
-        Ok(())
+        Ok(before - self.placed())
     }
 
-    /// Begins anew: every site is armed, none was hit. Hits between the last [`OneShots::record`]
-    /// and this belong to what was; what is hit while this goes on is not noted.
-    pub fn forget(&mut self) -> Result<(), AttachError> {
-        self.control.set_phase(PHASE_ARMING);
-        // Dropping the old link waits for the programs that still run, and the new one's see the phase.
-        self.keep(|_| true)?;
+    /// Begins anew: no site was hit, and those that are not armed are to be, by [`OneShots::place_some`].
+    ///
+    /// A hit that the kernel is in the middle of counts before or after this, as it happens.
+    pub fn forget(&mut self) {
         self.first_hits.clear();
+        self.pending = (0..self.offsets.len()).rev().collect();
         self.record();
-        Ok(())
     }
 
     /// Takes out every site. No program runs any more when this returns, and all can still be read.
     pub fn disarm(&mut self) {
         match &mut self.links {
-            Links::Multi { link, .. } => drop(link.take()),
+            Links::Multi { batches, going, .. } => {
+                going.extend(drop_apart(batches.drain(..).map(|batch| batch.link)));
+                for thread in going.drain(..) {
+                    let _ = thread.join();
+                }
+            }
             Links::Perf { links, closer } => {
                 links.clear();
                 closer.finish();
             }
         }
     }
+}
+
+/// Arms some sites.
+fn link(armer: &Armer, offsets: &[u64], sites: &[usize]) -> Result<OwnedFd, AttachError> {
+    let offsets: Vec<u64> = sites
+        .iter()
+        .filter_map(|&site| offsets.get(site).copied())
+        .collect();
+    let cookies: Vec<u64> = sites.iter().map(|&site| site as u64).collect();
+    armer.arm(&offsets, &cookies)
+}
+
+/// Drops links at the same time, each in a thread of its own: those that wait for a grace period
+/// together share it.
+fn drop_apart(links: impl IntoIterator<Item = OwnedFd>) -> Vec<thread::JoinHandle<()>> {
+    let links = links.into_iter();
+    links
+        .map(|link| thread::spawn(move || drop(link)))
+        .collect()
 }
 
 /// Closes perf events beside whoever asks for it: each takes a grace period of the kernel.

@@ -19,11 +19,14 @@ use super::{
 };
 use crate::{
     aggregate::{CoverLedger, CoverReport, Coverage, End, Mode, SessionInfo},
-    attach::{AttachError, Method, OneShots, Scope},
+    attach::{AttachError, BATCH, Method, OneShots, Scope},
     plan::CoverPlan,
     sink::CoverSink,
     target::{Liveness, Process, Target},
 };
+
+/// Time for the hot ones of the sites just put in to be hit.
+const BREATH: Duration = Duration::from_millis(2);
 
 /// What a coverage is: validated, whatever it was typed as.
 #[derive(Debug)]
@@ -72,18 +75,16 @@ async fn run(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, Sess
         .map(|site| site.site.offset)
         .collect();
     let exe = config.target.open_path();
-    let sites = OneShots::arm(&offsets, &exe, scope(&config.target), config.method)?;
+    let sites = OneShots::load(&offsets, &exe, scope(&config.target), config.method)?;
     let clock = Clock::now();
-    sites.record();
     let began = monotonic_ns();
-    ending.after(config.duration);
     let mut state = State {
         config,
         clock,
         coverage: Coverage::none(&config.plan),
         before: Coverage::none(&config.plan),
         known: vec![false; sites.len()],
-        placed: vec![true; sites.len()],
+        new: Vec::new(),
         sites,
         schedule: Schedule::new(),
         phase: 1,
@@ -93,10 +94,16 @@ async fn run(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, Sess
         retirement_ns: 0,
         output: Ok(()),
     };
+    state.sites.record();
+    let mut end = state.place(&mut ending).await?;
+    ending.after(config.duration);
     log::info!("the probes are in place");
     let info = state.info();
     state.output = sink.session(&info, &config.plan);
-    let end = state.watch(&mut ending, &mut resets, sink).await?;
+    if end.is_none() {
+        end = Some(state.watch(&mut ending, &mut resets, sink).await?);
+    }
+    let end = end.unwrap_or(End::Signal);
     state.finish(end, sink)?;
     Ok(end)
 }
@@ -112,8 +119,8 @@ struct State<'c> {
     before: Coverage,
     /// Sites whose hit was seen in this phase.
     known: Vec<bool>,
-    /// Sites that are armed.
-    placed: Vec<bool>,
+    /// Functions that were not told of yet, and when they first ran.
+    new: Vec<(u64, u32)>,
     schedule: Schedule,
     phase: u32,
     began: u64,
@@ -146,8 +153,8 @@ impl State<'_> {
                 biased;
                 end = ending.wait() => return Ok(end),
                 () = resets.wait() => {
-                    if self.reset(sink)? {
-                        return Ok(End::TargetExit);
+                    if let Some(end) = self.reset(ending, sink).await? {
+                        return Ok(end);
                     }
                 }
                 _ = glances.tick() => {
@@ -170,9 +177,66 @@ impl State<'_> {
         }
     }
 
-    /// Takes up what was hit since the last look.
+    /// Puts in what is not in place, some at a time, and takes out what is hit at once before the
+    /// next come. An end, if it comes meanwhile.
+    async fn place(&mut self, ending: &mut Ending) -> Result<Option<End>, SessionError> {
+        let start = Instant::now();
+        let mut batch = *BATCH.start();
+        loop {
+            let coverage = &self.coverage;
+            let plan = &self.config.plan;
+            let placed = self
+                .sites
+                .place_some(batch, |site| coverage.waits_for(&plan.sites[site]));
+            match placed {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(AttachError::Gone { .. }) if self.sites.placed() > 0 => {
+                    return Ok(Some(End::TargetExit));
+                }
+                Err(error) => return Err(error.into()),
+            }
+            tokio::select! {
+                biased;
+                end = ending.wait() => return Ok(Some(end)),
+                () = tokio::time::sleep(BREATH) => {}
+            }
+            self.note();
+            let before = self.sites.placed();
+            if self.take_out()? {
+                return Ok(Some(End::TargetExit));
+            }
+            // Where hardly any is hit more may come at once; where many are, fewer.
+            let out = before - self.sites.placed();
+            batch = match out * 16 < batch {
+                true => batch * 2,
+                false => batch / 2,
+            };
+            batch = batch.clamp(*BATCH.start(), *BATCH.end());
+        }
+        log::debug!(
+            "{} of {} sites in place after {:?}",
+            self.sites.placed(),
+            self.sites.len(),
+            start.elapsed()
+        );
+        Ok(None)
+    }
+
+    /// Takes up what was hit since the last look, and tells of it.
     fn look(&mut self, sink: &mut dyn CoverSink) {
-        let mut new: Vec<(u64, u32)> = Vec::new();
+        self.note();
+        // In the order in which they ran.
+        self.new.sort_unstable();
+        for (time, function) in std::mem::take(&mut self.new) {
+            let time = self.clock.unix_ns(time);
+            self.write(|| sink.ran(function, time));
+        }
+        self.write(|| sink.flush());
+    }
+
+    /// Takes up what was hit since the last look.
+    fn note(&mut self) {
         for (index, site) in self.config.plan.sites.iter().enumerate() {
             if self.known[index] {
                 continue;
@@ -180,48 +244,50 @@ impl State<'_> {
             if let Some(time) = self.sites.first_hit(index) {
                 self.known[index] = true;
                 let functions = self.coverage.hit(site, time);
-                new.extend(functions.into_iter().map(|function| (time, function)));
+                self.new
+                    .extend(functions.into_iter().map(|function| (time, function)));
             }
         }
-        // In the order in which they ran.
-        new.sort_unstable();
-        for (time, function) in new {
-            let time = self.clock.unix_ns(time);
-            self.write(|| sink.ran(function, time));
-        }
-        self.write(|| sink.flush());
     }
 
     /// Takes out what tells nothing any more, if it is time to. True: the target is gone.
     fn retire(&mut self, passed: Duration) -> Result<bool, SessionError> {
-        let plan = &self.config.plan;
-        let hit = (0..self.placed.len()).any(|site| self.placed[site] && self.known[site]);
+        let hit = (0..self.known.len()).any(|site| self.known[site] && self.sites.is_placed(site));
         if !self.schedule.is_due(self.sites.hits(), passed, hit) {
             return Ok(false);
         }
+        self.take_out()
+    }
+
+    /// Takes out what tells nothing any more. True: the target is gone.
+    fn take_out(&mut self) -> Result<bool, SessionError> {
         let start = Instant::now();
-        let stays: Vec<bool> = plan
+        let of = self.sites.placed();
+        let (plan, coverage) = (&self.config.plan, &self.coverage);
+        let out = match self
             .sites
-            .iter()
-            .zip(&self.placed)
-            .map(|(site, &placed)| placed && self.coverage.waits_for(site))
-            .collect();
-        if gone(self.sites.keep(|site| stays[site]))? {
-            return Ok(true);
-        }
-        let count = |placed: &[bool]| placed.iter().filter(|&&placed| placed).count();
-        let (of, left) = (count(&self.placed), count(&stays));
-        self.placed = stays;
+            .retire(|site| coverage.waits_for(&plan.sites[site]))
+        {
+            Ok(out) => out,
+            Err(AttachError::Gone { .. }) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        };
         let took = start.elapsed();
-        self.retirements += 1;
-        self.retirement_ns += u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.schedule.done(took, of - left, of);
-        log::debug!("{} of {of} sites taken out in {took:?}", of - left);
+        if out > 0 {
+            self.retirements += 1;
+            self.retirement_ns += u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            log::debug!("{out} of {of} sites taken out in {took:?}");
+        }
+        self.schedule.done(took, out, of);
         Ok(false)
     }
 
-    /// Ends a phase and begins the next. True: the target is gone.
-    fn reset(&mut self, sink: &mut dyn CoverSink) -> Result<bool, SessionError> {
+    /// Ends a phase and begins the next. An end, if it comes meanwhile.
+    async fn reset(
+        &mut self,
+        ending: &mut Ending,
+        sink: &mut dyn CoverSink,
+    ) -> Result<Option<End>, SessionError> {
         self.sites.pause();
         self.look(sink);
         let mut report = self.report();
@@ -230,28 +296,29 @@ impl State<'_> {
         self.before.merge(&self.coverage);
         self.coverage = Coverage::none(&self.config.plan);
         self.known.fill(false);
-        if gone(self.sites.forget())? {
-            return Ok(true);
-        }
-        self.placed.fill(true);
-        self.schedule.restart();
         self.phase += 1;
         self.phase_began = monotonic_ns();
+        self.sites.forget();
+        if let Some(end) = self.place(ending).await? {
+            return Ok(Some(end));
+        }
+        self.schedule.restart();
         let phase = self.phase;
         self.write(|| sink.phase_began(phase));
-        Ok(false)
+        Ok(None)
     }
 
     /// The final report.
     fn finish(mut self, end: End, sink: &mut dyn CoverSink) -> Result<(), SessionError> {
         self.sites.pause();
+        let left = self.sites.placed();
         self.sites.disarm();
         self.look(sink);
         let count = |sites: &[bool]| sites.iter().filter(|&&site| site).count();
         let ledger = CoverLedger {
             sites: self.sites.len(),
             sites_hit: count(&self.known),
-            sites_left: count(&self.placed),
+            sites_left: left,
             probe_hits: self.sites.hits(),
             retirements: self.retirements,
             retirement_ns: self.retirement_ns,
@@ -311,15 +378,6 @@ impl State<'_> {
             probe_costs: None,
             mode: Mode::default(),
         }
-    }
-}
-
-/// Whether arming failed because the target has exited meanwhile; other errors are errors.
-fn gone(armed: Result<(), AttachError>) -> Result<bool, SessionError> {
-    match armed {
-        Ok(()) => Ok(false),
-        Err(AttachError::Gone { .. }) => Ok(true),
-        Err(error) => Err(error.into()),
     }
 }
 
