@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     SessionError,
     clock::{Clock, monotonic_ns},
+    dead_man::Switch,
     ending::Ending,
     retirement::{GLANCE, Schedule},
 };
@@ -24,6 +25,9 @@ use crate::{
     sink::CoverSink,
     target::{Liveness, Process, Target},
 };
+
+/// How long goinstr may not answer before its probes go: hot sites that nobody takes out cost most.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Time for the hot ones of the sites just put in to be hit.
 const BREATH: Duration = Duration::from_millis(2);
@@ -55,14 +59,20 @@ pub struct CoverConfig {
 ///
 /// When this returns, whatever it returns, nothing is left in the kernel or in the target.
 pub fn cover(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, SessionError> {
+    // Before there is a runtime: it forks.
+    let switch = Switch::start().map_err(SessionError::Runtime)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(SessionError::Runtime)?;
-    runtime.block_on(run(config, sink))
+    runtime.block_on(run(config, switch, sink))
 }
 
-async fn run(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, SessionError> {
+async fn run(
+    config: &CoverConfig,
+    switch: Switch,
+    sink: &mut dyn CoverSink,
+) -> Result<End, SessionError> {
     let process = config.target.process();
     let pidfd = process.map(Process::pidfd).transpose()?;
     // Before arming: a signal that comes meanwhile ends it in good order.
@@ -79,6 +89,7 @@ async fn run(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, Sess
     let clock = Clock::now();
     let began = monotonic_ns();
     let mut state = State {
+        switch,
         config,
         clock,
         coverage: Coverage::none(&config.plan),
@@ -110,6 +121,7 @@ async fn run(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, Sess
 
 /// What changes while it goes on.
 struct State<'c> {
+    switch: Switch,
     config: &'c CoverConfig,
     clock: Clock,
     sites: OneShots,
@@ -158,6 +170,7 @@ impl State<'_> {
                     }
                 }
                 _ = glances.tick() => {
+                    self.switch.beat(SILENCE);
                     self.look(sink);
                     let passed = last.elapsed();
                     last = Instant::now();
@@ -183,6 +196,7 @@ impl State<'_> {
         let start = Instant::now();
         let mut batch = *BATCH.start();
         loop {
+            self.switch.beat(SILENCE);
             let coverage = &self.coverage;
             let plan = &self.config.plan;
             let placed = self
@@ -310,6 +324,8 @@ impl State<'_> {
 
     /// The final report.
     fn finish(mut self, end: End, sink: &mut dyn CoverSink) -> Result<(), SessionError> {
+        // Perf events take as long as they take.
+        self.switch.beat(Duration::ZERO);
         self.sites.pause();
         let left = self.sites.placed();
         self.sites.disarm();
