@@ -138,15 +138,22 @@ fn lines_agree(target: &str, args: &[&str], toolchain: &Toolchain) -> Result<()>
     let build = Build::of(target).with(toolchain);
     let truth = Profile::of_run(&build.clone().covered().executable()?, toolchain, args, &[])?;
     let report = covered(&build.executable()?, args, &["main.*", "--lines"])?;
-    compare_lines(&truth, &report)
+    compare_lines(&truth, &report, &build.executable()?, toolchain)
 }
 
 /// Each block of Go's own coverage ran exactly if the lines say so that are its alone.
-fn compare_lines(truth: &Profile, report: &CoverReport) -> Result<()> {
+fn compare_lines(
+    truth: &Profile,
+    report: &CoverReport,
+    exe: &Path,
+    toolchain: &Toolchain,
+) -> Result<()> {
     let mut verdicts = Verdicts::default();
     for (path, lines) in &report.lines {
         let source = fs::read_to_string(path)?;
-        for verdict in coverage::against_blocks(truth.blocks(path), lines, &source) {
+        let with_code = coverage::lines_with_code(exe, toolchain, path)?;
+        let blocks = truth.blocks(path);
+        for verdict in coverage::against_blocks(blocks, lines, &source, &with_code) {
             verdicts.add(path, &verdict);
         }
     }

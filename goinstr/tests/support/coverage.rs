@@ -411,8 +411,46 @@ pub enum Verdict {
     Wrong(Block, Vec<u32>),
 }
 
-/// Holds the blocks of a file against its lines.
-pub fn against_blocks(blocks: &[Block], lines: &FileLines, source: &str) -> Vec<Verdict> {
+/// The lines of a file that any instruction of package main is of, as Go's own tool says.
+pub fn lines_with_code(exe: &Path, toolchain: &Toolchain, path: &str) -> Result<BTreeSet<u32>> {
+    let output = Command::new(&toolchain.go)
+        .args(["tool", "objdump", "-s", r"^main\."])
+        .arg(exe)
+        .env("GOTOOLCHAIN", "local")
+        .env_remove("GOROOT")
+        .output()
+        .context("can't run go")?;
+    ensure!(output.status.success(), "go tool objdump failed");
+    let file = Path::new(path)
+        .file_name()
+        .context("no name")?
+        .to_string_lossy();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut whole = "";
+    let mut lines = BTreeSet::new();
+    for line in text.lines() {
+        // TEXT main.f(SB) /src/main.go; then: main.go:12  0x4a…  …
+        if line.starts_with("TEXT ") {
+            whole = line.rsplit(' ').next().unwrap_or("");
+        } else if let Some((name, rest)) = line.trim_start().split_once(':')
+            && name == file
+            && whole.ends_with(&*file)
+        {
+            let number = rest.split_whitespace().next().unwrap_or("");
+            lines.extend(number.parse::<u32>());
+        }
+    }
+    ensure!(!lines.is_empty(), "go tool objdump says nothing of {path}");
+    Ok(lines)
+}
+
+/// Holds the blocks of a file against its lines. `with_code`: as [`lines_with_code`] says.
+pub fn against_blocks(
+    blocks: &[Block],
+    lines: &FileLines,
+    source: &str,
+    with_code: &BTreeSet<u32>,
+) -> Vec<Verdict> {
     let text: Vec<&str> = source.lines().collect();
     let bare = |line: u32| {
         let text = text.get(line as usize - 1).map_or("", |text| text.trim());
@@ -461,6 +499,18 @@ pub fn against_blocks(blocks: &[Block], lines: &FileLines, source: &str) -> Vec<
                     .collect()
             };
             let (ran, not) = (of(&lines.covered), of(&lines.uncovered));
+            // The line of a `func` is no statement of the function.
+            let declares = |line: u32| {
+                text.get(line as usize - 1)
+                    .is_some_and(|t| t.contains("func"))
+            };
+            let untold: Vec<u32> = of(with_code)
+                .into_iter()
+                .filter(|line| !ran.contains(line) && !not.contains(line) && !declares(*line))
+                .collect();
+            if !untold.is_empty() {
+                return Verdict::Wrong(*block, untold);
+            }
             match (block.ran, ran.first(), not.first()) {
                 (_, None, None) => Verdict::NoCode(*block),
                 (true, Some(_), None) | (false, None, Some(_)) => Verdict::Agree,
@@ -503,7 +553,7 @@ impl Verdicts {
                 at(block)
             )),
             Verdict::Wrong(block, lines) => self.wrong.push(format!(
-                "{}: truly {}, but lines {lines:?} say the contrary",
+                "{}: truly {}, but lines {lines:?} say the contrary, or nothing",
                 at(block),
                 if block.ran { "ran" } else { "did not run" }
             )),
