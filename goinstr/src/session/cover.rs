@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long goinstr may not answer before its probes go: hot sites that nobody takes out cost most.
-const SILENCE: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Time for the hot ones of the sites just put in to be hit.
 const BREATH: Duration = Duration::from_millis(2);
