@@ -281,6 +281,29 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The books in one line, for where the report itself can't be written.
+    #[must_use]
+    pub fn books(&self) -> String {
+        let lost: Vec<String> = self
+            .lost
+            .iter()
+            .filter(|&(_, &calls)| calls > 0)
+            .map(|(reason, calls)| format!("{calls} {reason}"))
+            .collect();
+        format!(
+            "the books: {} calls began = {} returned + {} unwound + {} in flight + {} lost{}",
+            self.entries,
+            self.returned,
+            self.unwound,
+            self.in_flight,
+            self.lost.values().sum::<u64>(),
+            match lost.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", lost.join(", ")),
+            }
+        )
+    }
+
     /// What is missing (positive) or too much (negative) on the right-hand side.
     #[must_use]
     pub fn imbalance(&self) -> i128 {

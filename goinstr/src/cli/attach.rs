@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::{subject, verified};
 use crate::binary::GoBinary;
 use crate::plan::{ProbePlan, StatePlan};
-use crate::session::{self, SessionError};
+use crate::session;
 use crate::sink::{JsonSink, Sink, Size, TableOptions, TableSink, TerminalSink};
 use crate::target::Target;
 
@@ -22,7 +22,9 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
     // Before anything is armed: a path that can't be written must not cost the target a hit.
-    let main = sink(attach, attach.output.open()?);
+    let out = attach.output.open_unwaiting()?;
+    let delivery = out.delivery();
+    let main = sink(attach, out);
     let slower_than = attach.slower_than.map(session::nanos);
     let mut sink = attach.views.around(main, slower_than)?;
     let go_version = binary.go_version().map(str::to_owned);
@@ -45,14 +47,9 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         dead_man: attach.guard.is_some(),
         target,
     };
-    match session::run(config, sink.as_mut()) {
-        Ok(_) => Ok(()),
-        Err(error @ SessionError::OverBudget { .. }) => {
-            Err(Failure::NothingMeasurable(error.to_string()))
-        }
-        Err(SessionError::Output(error)) => Err(Failure::writing(attach.output.name(), &error)),
-        Err(error) => Err(Failure::failed(error)),
-    }
+    attach
+        .output
+        .delivered(delivery.as_ref(), session::run(config, sink.as_mut()))
 }
 
 /// Where the program changes goroutines' states.

@@ -11,10 +11,10 @@ use clap::error::ErrorKind;
 use super::args::{self, AttachBy, Color, Format, PATTERN_HELP, time};
 use super::config::{DEFAULT_INTERVAL, SHORTEST_INTERVAL, method, patterns, selection, usage};
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Destination, Output};
 use super::{saved, subject};
 use crate::plan::{self, Level, Pattern};
-use crate::session::{self, CoverConfig, SessionError};
+use crate::session::{self, CoverConfig};
 use crate::sink::{
     CoverJson, CoverProfile, CoverSink, CoverTable, CoverTableOptions, ProfileFormat,
 };
@@ -163,7 +163,9 @@ fn cover(typed: &Cover, color: Color) -> Result<(), Failure> {
         plan.made_up
     );
     // Before anything is armed: a path that can't be written must not cost the target a hit.
-    let mut sink = sink(typed, &meant)?;
+    let out = meant.output.open_unwaiting()?;
+    let delivery = out.delivery();
+    let mut sink = sink(typed, &meant, out);
     let config = CoverConfig {
         plan,
         go_version: binary.go_version().map(str::to_owned),
@@ -177,11 +179,9 @@ fn cover(typed: &Cover, color: Color) -> Result<(), Failure> {
     };
     // The tables of a large binary are not needed any more.
     drop(binary);
-    match session::cover(&config, sink.as_mut()) {
-        Ok(_) => Ok(()),
-        Err(SessionError::Output(error)) => Err(Failure::writing(meant.output.name(), &error)),
-        Err(error) => Err(Failure::failed(error)),
-    }
+    meant
+        .output
+        .delivered(delivery.as_ref(), session::cover(&config, sink.as_mut()))
 }
 
 fn meant(typed: &Cover, color: Color) -> Result<Meant, Failure> {
@@ -220,15 +220,14 @@ fn output(typed: &Cover, color: Color) -> Output {
     Output::new(output, color)
 }
 
-fn sink(typed: &Cover, meant: &Meant) -> Result<Box<dyn CoverSink>, Failure> {
-    let out = meant.output.open()?;
+fn sink(typed: &Cover, meant: &Meant, out: Destination) -> Box<dyn CoverSink> {
     let options = CoverTableOptions {
         watch: typed.watch,
         uncovered: typed.uncovered,
         limit: (typed.limit > 0).then_some(typed.limit),
         live: meant.output.is_terminal(),
     };
-    Ok(match (meant.format, meant.format.profile()) {
+    match (meant.format, meant.format.profile()) {
         (CoverFormat::Json, _) => Box::new(CoverJson::new(out, typed.watch)),
         (_, None) => Box::new(CoverTable::new(out, options)),
         (_, Some(format)) => {
@@ -249,7 +248,7 @@ fn sink(typed: &Cover, meant: &Meant) -> Result<Box<dyn CoverSink>, Failure> {
                 summary,
             ))
         }
-    })
+    }
 }
 
 /// `cover.out` is `cover.1.out` for the first phase.

@@ -7,6 +7,7 @@ mod attach;
 mod completions;
 mod config;
 mod cover;
+mod delivery;
 mod diff;
 mod doctor;
 mod failure;

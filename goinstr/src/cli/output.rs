@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::args::{self, Color, Format};
+use super::delivery::Delivery;
 use super::failure::Failure;
+use crate::aggregate::End;
+use crate::session::SessionError;
 
 /// What `--output`, `--output-file` and `--color` mean together.
 #[derive(Clone, Debug)]
@@ -43,6 +46,35 @@ impl Output {
         }
     }
 
+    /// The same for a measurement, which must not wait for a reader. A terminal reads by itself, and
+    /// what is drawn there goes to it directly.
+    pub fn open_unwaiting(&self) -> Result<Destination, Failure> {
+        Ok(match self.open()? {
+            Destination::Stdout(_) if !self.is_terminal() => {
+                Destination::Delivery(Delivery::to_stdout())
+            }
+            other => other,
+        })
+    }
+
+    /// How a measurement to `delivery` ended: what it could not write, and what nobody read.
+    pub fn delivered(
+        &self,
+        delivery: Option<&Delivery>,
+        end: Result<End, SessionError>,
+    ) -> Result<(), Failure> {
+        let end = end.map_err(|error| match error {
+            SessionError::Output(error) => Failure::writing(self.name(), &error),
+            SessionError::OverBudget { .. } => Failure::NothingMeasurable(error.to_string()),
+            error => Failure::failed(error),
+        })?;
+        delivery.map_or(Ok(()), |delivery| {
+            delivery
+                .finish(end == End::Signal)
+                .map_err(|error| Failure::writing(self.name(), &error))
+        })
+    }
+
     /// What to call it in an error.
     pub fn name(&self) -> String {
         self.file
@@ -73,13 +105,25 @@ impl Output {
 #[derive(Debug)]
 pub(super) enum Destination {
     Stdout(io::Stdout),
+    Delivery(Delivery),
     File(File),
+}
+
+impl Destination {
+    /// What has to be finished in the end, where it does not write by itself.
+    pub fn delivery(&self) -> Option<Delivery> {
+        match self {
+            Self::Delivery(delivery) => Some(delivery.clone()),
+            Self::Stdout(_) | Self::File(_) => None,
+        }
+    }
 }
 
 impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
+            Self::Delivery(delivery) => delivery.write(bytes),
             Self::File(file) => file.write(bytes),
         }
     }
@@ -89,6 +133,10 @@ impl Write for Destination {
             Self::Stdout(stdout) => {
                 stdout.flush()?;
                 reader_is_there(stdout)
+            }
+            Self::Delivery(delivery) => {
+                delivery.flush()?;
+                reader_is_there(&io::stdout())
             }
             Self::File(file) => file.flush(),
         }

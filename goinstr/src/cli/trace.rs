@@ -14,7 +14,7 @@ use super::output::{Destination, Output};
 use super::{subject, verified};
 use crate::attach::Aggregation;
 use crate::plan::{self, Pattern, ProbePlan};
-use crate::session::{self, SessionError};
+use crate::session;
 use crate::sink::{Cut, JsonSink, Logfmt, Sink, TraceFormat, TraceSink, TreeOptions, TreeText};
 use crate::target::{Selection, Target};
 
@@ -128,7 +128,9 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     };
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
-    let mut sink = sink(trace, trace.output.open()?, cut);
+    let out = trace.output.open_unwaiting()?;
+    let delivery = out.delivery();
+    let mut sink = sink(trace, out, cut);
     let config = session::Config {
         guard: None,
         dead_man: true,
@@ -146,11 +148,9 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
         target,
     };
     drop(binary);
-    match session::run(config, sink.as_mut()) {
-        Ok(_) => Ok(()),
-        Err(SessionError::Output(error)) => Err(Failure::writing(trace.output.name(), &error)),
-        Err(error) => Err(Failure::failed(error)),
-    }
+    trace
+        .output
+        .delivered(delivery.as_ref(), session::run(config, sink.as_mut()))
 }
 
 /// Which functions of the plan may be a tree's root; `None`: none was asked for.

@@ -217,6 +217,7 @@ impl State {
         self.write(|| sink.finish(&report, &ledger));
         match self.output {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                log::warn!("{}", ledger.books());
                 Err(SessionError::Output(error))
             }
             _ => Ok(()),
