@@ -20,6 +20,8 @@ pub struct Process {
     pid: Pid,
     comm: String,
     start_ticks: u64,
+    /// Tells an `execve` of the same file; see [`Stat::stack_start`].
+    stack_start: Option<u64>,
     executable: Executable,
     library: Option<Executable>,
     /// What is measured beside that, kept open.
@@ -33,7 +35,7 @@ pub struct Process {
 pub enum Liveness {
     /// It still runs the executable that was opened.
     Same,
-    /// It has replaced its image by another file's (`execve`).
+    /// It has replaced its image (`execve`), by another file's or by the same file's once more.
     Replaced,
     /// It has exited, whether or not its pid was given to another process.
     Gone,
@@ -82,6 +84,7 @@ impl Process {
             pid,
             comm: stat.comm,
             start_ticks: stat.start_ticks,
+            stack_start: stat.stack_start,
             executable,
             library: None,
             plugins: Vec::new(),
@@ -162,15 +165,20 @@ impl Process {
         namespace::ours_is_initial().then_some(self.pid)
     }
 
-    /// Whether it still is the process that was opened, and still runs the same file.
+    /// Whether it still is the process that was opened, and still runs the program that
+    /// it ran then.
     #[must_use]
     pub fn still_same(&self) -> Liveness {
-        match Stat::read(self.pid) {
-            Ok(stat) if stat.start_ticks == self.start_ticks && !stat.is_dead() => {}
+        let stat = match Stat::read(self.pid) {
+            Ok(stat) if stat.start_ticks == self.start_ticks && !stat.is_dead() => stat,
             _ => return Liveness::Gone,
-        }
+        };
         match image_of(&exe_link(self.pid)) {
-            Ok(image) if image == self.executable.image() => Liveness::Same,
+            Ok(image)
+                if image == self.executable.image() && stat.stack_start == self.stack_start =>
+            {
+                Liveness::Same
+            }
             Ok(_) => Liveness::Replaced,
             Err(_) => Liveness::Gone,
         }
@@ -304,6 +312,31 @@ mod tests {
         let process = open(&child);
         assert_eq!(process.still_same(), Liveness::Same);
         drop(child.stdin.take());
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while process.still_same() == Liveness::Same && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert_eq!(process.still_same(), Liveness::Replaced);
+        child.kill().expect("kill");
+        child.wait().expect("wait");
+    }
+
+    #[test]
+    fn the_same_image_once_more_is_noticed() {
+        let randomised = std::fs::read_to_string("/proc/sys/kernel/randomize_va_space");
+        if randomised.is_ok_and(|how| how.trim() == "0") {
+            eprintln!("skipped: this kernel does not randomise where stacks begin");
+            return;
+        }
+        let mut child = Command::new("sh")
+            .args(["-c", "read line; exec sh -c 'read line'"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("spawn sh");
+        let process = open(&child);
+        assert_eq!(process.still_same(), Liveness::Same);
+        let mut stdin = child.stdin.take().expect("stdin");
+        io::Write::write_all(&mut stdin, b"go\n").expect("write");
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while process.still_same() == Liveness::Same && std::time::Instant::now() < deadline {
             std::thread::yield_now();

@@ -23,6 +23,9 @@ pub(super) struct Stat {
     pub start_ticks: u64,
     /// Memory in use, in pages.
     pub resident_pages: Option<u64>,
+    /// The address where its stack began when its program did: the kernel chooses one at random at
+    /// each `execve`, and hides it (0) from those who may not trace the process.
+    pub stack_start: Option<u64>,
 }
 
 impl Stat {
@@ -40,16 +43,19 @@ impl Stat {
         let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
         let mut fields = rest.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
-        // Fields are counted from 1 and `state` is the third: flags is the 9th, starttime the 22nd, rss the 24th.
+        // Fields are counted from 1 and `state` is the third: flags is the 9th, starttime the 22nd, rss the 24th,
+        // startstack the 28th.
         let flags = fields.nth(5)?.parse().ok()?;
         let start_ticks = fields.nth(12)?.parse().ok()?;
         let resident_pages = fields.nth(1).and_then(|field| field.parse().ok());
+        let stack_start = fields.nth(3).and_then(|field| field.parse().ok());
         Some(Self {
             comm: printable(comm),
             state,
             flags,
             start_ticks,
             resident_pages,
+            stack_start,
         })
     }
 
@@ -154,11 +160,13 @@ mod tests {
 
     #[test]
     fn a_comm_with_parentheses_and_blanks_does_not_shift_the_fields() {
-        let text = b"42 (a) R (b) S 1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 9 0 123456 1 2\n";
+        let text =
+            b"42 (a) R (b) S 1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 9 0 123456 1 2 3 4 5 6\n";
         let stat = Stat::parse(text).expect("parses");
         assert_eq!(stat.comm, "a) R (b");
         assert_eq!(stat.state, b'S');
         assert_eq!(stat.start_ticks, 123_456);
+        assert_eq!((stat.resident_pages, stat.stack_start), (Some(2), Some(6)));
         assert!(!stat.is_kernel_thread());
     }
 

@@ -12,6 +12,7 @@ mod container;
 mod counting;
 mod cover;
 mod doctor;
+mod faults;
 mod foreign;
 mod goroutine;
 mod hostile;
@@ -121,6 +122,7 @@ fn main() -> ExitCode {
         open::tests(),
         library::tests(),
         lifetime::tests(),
+        faults::tests(),
         modes::tests(),
         counting::tests(),
         nesting::tests(),

@@ -5,6 +5,7 @@
 //	exit   os.Exit with calls open
 //	panic  dies of a panic with calls open
 //	exec   replaces itself by another program, with calls open
+//	again  replaces itself by its own file once more, with calls open
 //	fork   runs itself as a child, which runs the same functions; then as done
 //	child  what fork runs: 1000 calls
 package main
@@ -91,6 +92,9 @@ func end(how string) {
 		os.Exit(0)
 	case "panic":
 		panic("the end")
+	case "again":
+		err := syscall.Exec("/proc/self/exe", []string{"steady"}, os.Environ())
+		fmt.Println(err)
 	case "exec":
 		err := syscall.Exec("/bin/sleep", []string{"sleep", "600"}, nil)
 		fmt.Println(err)
@@ -130,7 +134,7 @@ func main() {
 	atomic.StoreInt32(&stop, 1)
 	handshake.Settle(0)
 	switch how {
-	case "exit", "panic", "exec":
+	case "exit", "panic", "exec", "again":
 		ends.In()
 		end(how)
 	}
