@@ -11,6 +11,12 @@ mod tests;
 
 use super::{GoBinary, RuntimeLayout};
 pub(super) use process::{Goroutine, Process};
+use std::time::Duration;
+
+/// Looks at a process before a contradiction is believed.
+const LOOKS: u32 = 40;
+/// Longer than a goroutine takes to change hands, each time.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// Why a layout is not believed.
 #[derive(Debug, thiserror::Error)]
@@ -44,13 +50,53 @@ pub fn verify_layout(
     layout: &RuntimeLayout,
     pid: u32,
 ) -> Result<usize, LayoutDoubt> {
-    let process = Process::open(binary, layout, pid)?;
-    let goroutines = process
-        .goroutines()
-        .ok_or(LayoutDoubt::NoGoroutines { pid })?;
-    match contradiction::first(&process, &goroutines) {
-        Some(field) => Err(LayoutDoubt::Contradicted { pid, field }),
-        None => Ok(goroutines.len()),
+    look_again(pid, || {
+        let process = Process::open(binary, layout, pid)?;
+        let goroutines = process
+            .goroutines()
+            .ok_or(LayoutDoubt::NoGoroutines { pid })?;
+        Ok(Look {
+            contradicted: contradiction::first(&process, &goroutines),
+            on_threads: contradiction::on_threads(&process, &goroutines).0,
+            goroutines: goroutines.len(),
+        })
+    })
+}
+
+/// What was seen at one moment.
+struct Look {
+    contradicted: Option<&'static str>,
+    /// Goroutines whose thread says that it runs them.
+    on_threads: usize,
+    goroutines: usize,
+}
+
+/// The process runs on while it is read: of a few goroutines, all may change hands just then. What
+/// contradicts a layout that is right is gone a moment later; a layout that is wrong stays so.
+fn look_again(
+    pid: u32,
+    mut look: impl FnMut() -> Result<Look, LayoutDoubt>,
+) -> Result<usize, LayoutDoubt> {
+    let mut first = None;
+    let (mut contradictions, mut goroutines) = (0, 0);
+    for _ in 0..LOOKS {
+        let seen = look()?;
+        goroutines = seen.goroutines;
+        match (seen.contradicted, first) {
+            (Some(field), _) => {
+                log::debug!("process {pid} contradicts the offset of {field} at this moment");
+                first = Some(field);
+                contradictions += 1;
+            }
+            // That nothing runs now does not say where it stands what runs.
+            (None, Some("m.curg")) if seen.on_threads == 0 => {}
+            (None, _) => return Ok(goroutines),
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    match first {
+        Some(field) if contradictions * 4 > LOOKS => Err(LayoutDoubt::Contradicted { pid, field }),
+        _ => Ok(goroutines),
     }
 }
 
@@ -71,5 +117,51 @@ pub fn prove_layout(
     match proof::missing(&process, &goroutines) {
         Some(field) => Err(LayoutDoubt::Unproven { pid, field }),
         None => Ok(goroutines.len()),
+    }
+}
+
+#[cfg(test)]
+mod looks {
+    use super::*;
+
+    fn look(contradicted: Option<&'static str>, on_threads: usize) -> Look {
+        Look {
+            contradicted,
+            on_threads,
+            goroutines: 7,
+        }
+    }
+
+    fn seen(looks: &[(Option<&'static str>, usize)]) -> Result<usize, LayoutDoubt> {
+        let last = *looks.last().expect("a look");
+        let mut looks = looks.iter().copied();
+        look_again(1, || {
+            let (contradicted, on_threads) = looks.next().unwrap_or(last);
+            Ok(look(contradicted, on_threads))
+        })
+    }
+
+    #[test]
+    fn a_moment_between_two_threads_is_no_contradiction() {
+        assert_eq!(seen(&[(None, 0)]).expect("believed"), 7);
+        let moment = [(Some("m.curg"), 0), (Some("m.curg"), 0), (None, 1)];
+        assert_eq!(seen(&moment).expect("believed"), 7);
+        let then_idle = [(Some("m.curg"), 0), (None, 0)];
+        assert_eq!(seen(&then_idle).expect("believed"), 7);
+    }
+
+    #[test]
+    fn what_stays_contradicted_is_not_believed() {
+        for field in ["g.goid", "m.curg"] {
+            let doubt = seen(&[(Some(field), 0)]).expect_err("doubted");
+            assert!(doubt.to_string().contains(field), "{doubt}");
+        }
+        // It runs nothing now and then, which is no proof.
+        let mut idle = [(Some("m.curg"), 0); 40];
+        idle.iter_mut()
+            .skip(1)
+            .step_by(2)
+            .for_each(|look| look.0 = None);
+        assert!(seen(&idle).is_err());
     }
 }
