@@ -108,6 +108,7 @@ impl Outcome {
             }
         } else {
             match (self.balanced, self.failed.is_empty()) {
+                (Some(true), true) if self.passed.is_empty() => "no test ran".to_owned(),
                 (Some(true), true) => "every count exact, every ledger balanced".to_owned(),
                 (Some(true), false) => "some failed".to_owned(),
                 (Some(false), _) => "THE LEDGER DOES NOT BALANCE".to_owned(),

@@ -54,7 +54,7 @@ kill $!
     // The kernel's verifier takes its time under emulation; the first measurement above calibrated.
     script.push_str("export GOINSTR_LIVE_OPTIONS=--raw GOINSTR_LIVE_PATIENCE=600\n");
     for test in tests {
-        script.push_str(&format!("live --test-threads 1 {test}\n"));
+        script.push_str(&format!("live --color never --test-threads 1 {test}\n"));
     }
     script
 }
