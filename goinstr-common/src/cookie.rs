@@ -14,6 +14,27 @@ pub const REENTERS: u64 = 1 << 32;
 /// it falls into the call. On entry sites only.
 pub const STEPPED: u64 = 1 << 33;
 
+/// The same bit, on return sites only: a return that takes the return address off the stack and
+/// nothing else, at an address of no more than [`SITE_BITS`].
+pub const PLAIN_RETURN: u64 = 1 << 32;
+
+/// Return sites only: where in a cookie the address stands, and how many bits of it.
+const SITE_SHIFT: u32 = 64 - SITE_BITS;
+/// Bits of a return site's address in the file's own numbering that a cookie has room for.
+pub const SITE_BITS: u32 = 30;
+
+/// The cookie of a return site of function `func` with `flags`; of its address the lowest bits.
+#[must_use]
+pub const fn encode_return(func: u32, flags: u64, address: u64) -> u64 {
+    encode(func, flags) | address << SITE_SHIFT
+}
+
+/// A return site's address in the file's own numbering, as far as there was room for it.
+#[must_use]
+pub const fn site(cookie: u64) -> u64 {
+    cookie >> SITE_SHIFT
+}
+
 /// The cookie of a site of function `func` with `flags` (of this module).
 #[must_use]
 pub const fn encode(func: u32, flags: u64) -> u64 {

@@ -13,6 +13,7 @@ pub mod counter;
 pub mod coverage;
 pub mod histogram;
 pub mod record;
+pub mod ret;
 pub mod shadow;
 pub mod standing;
 pub mod stat;

@@ -23,6 +23,7 @@ use crate::{
     config, count,
     goroutine::{self, Goroutine, Place},
     maps, regs,
+    ret::Return,
     shadow::{Shadow, unwind},
     standing, stat,
 };
@@ -177,7 +178,8 @@ pub fn leave(ctx: &ProbeContext) {
         return;
     }
     let func = cookie::func(cookie);
-    let unmatched = match Place::of(ctx, process) {
+    let returning = Return::of(ctx, cookie);
+    let unmatched = match Place::at(ctx, returning.stack_pointer(ctx), process) {
         Ok(place) => {
             give_up_shed(&place, process);
             close(&place, process, func, end)
@@ -192,6 +194,7 @@ pub fn leave(ctx: &ProbeContext) {
     {
         stat::count(counter);
     }
+    returning.make(ctx);
 }
 
 /// The counter for a return on a stack without a shadow: from before recording, unless stacks have
@@ -229,12 +232,9 @@ fn close(place: &Place, process: u64, func: u32, end: u64) -> Option<u32> {
         // A call outside this one is open, so this one began while recording: its entry was lost.
         return Some(counter::LOST_RETURNS);
     }
-    if opened != func {
-        shadow.pop(end, false);
-        return Some(counter::LOST_RETURNS);
-    }
-    shadow.pop(end, true);
-    None
+    let own = opened == func;
+    shadow.pop_apart(end, own);
+    (!own).then_some(counter::LOST_RETURNS)
 }
 
 /// Entry of `runtime.recovery(gp)`, on g0: ends the calls deeper than the frame that recovered.

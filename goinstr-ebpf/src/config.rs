@@ -47,6 +47,14 @@ settings! {
     SHEDDING => shedding: u32 = 0;
     /// 1: calls are counted by their callers too.
     COUNT_CALLERS => count_callers: u32 = 0;
+    /// Who executes the return instruction at a return site: see `goinstr_common::ret`.
+    RETURNS => returns: u32 = 0;
+    /// What the loader added to the file's addresses, where that is known.
+    LOAD_BIAS => load_bias: u64 = 0;
+    /// Bits of an address that are known without `LOAD_BIAS`, or all.
+    KNOWN_SITE_BITS => site_bits: u64 = 0;
+    /// Always 0, which only the verifier knows: see `stack`.
+    TAIL_CALL => tail_call: u32 = 0;
     /// 1: calls at least `SLOWER_THAN_NS` long also go through the ring buffer.
     REPORT_SLOW => report_slow: u32 = 0;
     /// What the probes add to a call's own duration, in ns: with an emulated entry site.

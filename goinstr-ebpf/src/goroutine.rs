@@ -1,18 +1,9 @@
 //! Which stack a hit is on: reads the few fields of `runtime.g` that identify it.
 
-use core::mem::MaybeUninit;
-
-use aya_ebpf::{
-    helpers::{bpf_probe_read_user as read_word, generated::bpf_probe_read_user},
-    programs::ProbeContext,
-};
+use aya_ebpf::{helpers::bpf_probe_read_user as read_word, programs::ProbeContext};
 use goinstr_common::{counter::Lost, shadow::ShadowKey};
 
 use crate::{config, regs};
-
-/// Bytes of `runtime.g` that are read: `stack.lo` at 0, `stack.hi` at 8, `goid` at 152 or 160
-/// (Go's `src/runtime/runtime2.go`, 1.17 to 1.27).
-const G_WORDS: usize = 21;
 
 /// The fields of a `runtime.g`.
 pub struct Goroutine {
@@ -33,31 +24,19 @@ impl Goroutine {
     /// Reads the `runtime.g` at `g`.
     #[inline(always)]
     pub fn read(g: u64) -> Result<Self, Lost> {
-        let goid_word = config::goid_offset() as usize / 8;
-        if goid_word >= G_WORDS {
-            return Err(Lost::UnreadableG);
-        }
-        let mut words = MaybeUninit::<[u64; G_WORDS]>::uninit();
-        // One read: two shorter ones would each pay for the helper and for the page fault guard.
-        // SAFETY: the destination is as large as said; the helper checks the source.
-        let read = unsafe {
-            bpf_probe_read_user(
-                words.as_mut_ptr().cast(),
-                (G_WORDS * 8) as u32,
-                g as *const _,
+        // Two reads: one of all between the fields would take 168 bytes of the stack, which the
+        // program and the callback of `bpf_loop` share and have no more than 512 of. `stack.lo` and
+        // `stack.hi` stand first, `goid` at 152 or 160 (Go's `src/runtime/runtime2.go`, 1.17 to 1.27).
+        // SAFETY: the helper checks the source, and both types are plain integers.
+        let (stack, goid) = unsafe {
+            (
+                read_word(g as *const [u64; 2]),
+                read_word((g + u64::from(config::goid_offset())) as *const u64),
             )
         };
-        if read != 0 {
-            return Err(Lost::UnreadableG);
-        }
-        let words = words.as_ptr().cast::<u64>();
-        // SAFETY: the helper has written all words, and the index was checked.
-        unsafe {
-            Ok(Self {
-                lo: *words,
-                hi: *words.add(1),
-                goid: *words.add(goid_word),
-            })
+        match (stack, goid) {
+            (Ok([lo, hi]), Ok(goid)) => Ok(Self { lo, hi, goid }),
+            _ => Err(Lost::UnreadableG),
         }
     }
 }
@@ -66,8 +45,13 @@ impl Place {
     /// Finds the stack of a hit. `process` is `bpf_get_current_pid_tgid()`.
     #[inline(always)]
     pub fn of(ctx: &ProbeContext, process: u64) -> Result<Self, Lost> {
+        Self::at(ctx, regs::stack_pointer(ctx), process)
+    }
+
+    /// The same with another stack pointer than the registers'.
+    #[inline(always)]
+    pub fn at(ctx: &ProbeContext, sp: u64, process: u64) -> Result<Self, Lost> {
         let g = regs::g(ctx);
-        let sp = regs::stack_pointer(ctx);
         let goroutine = Goroutine::read(g)?;
         // On g0 with a goroutine's g in the register (`runtime.newstack`), in assembly that uses
         // the register otherwise: the offset would mean nothing.

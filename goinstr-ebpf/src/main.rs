@@ -18,7 +18,9 @@ mod goroutine;
 mod histogram;
 mod maps;
 mod regs;
+mod ret;
 mod shadow;
+mod stack;
 mod standing;
 mod stat;
 mod state;
@@ -31,6 +33,7 @@ use aya_ebpf::{
 /// A function's entry site.
 #[uprobe]
 pub fn entry(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
     call::enter(&ctx);
     0
 }
@@ -38,6 +41,7 @@ pub fn entry(ctx: ProbeContext) -> u32 {
 /// A function's entry site, where only the number of calls is asked for.
 #[uprobe]
 pub fn count(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
     count::count(&ctx);
     0
 }
@@ -45,6 +49,7 @@ pub fn count(ctx: ProbeContext) -> u32 {
 /// One of a function's return instructions.
 #[uprobe]
 pub fn exit(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
     call::leave(&ctx);
     0
 }
@@ -52,6 +57,7 @@ pub fn exit(ctx: ProbeContext) -> u32 {
 /// `runtime.recovery(gp)`: a panic was recovered, the frames it passed are over.
 #[uprobe]
 pub fn recovery(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
     call::recover(&ctx);
     0
 }
@@ -59,6 +65,7 @@ pub fn recovery(ctx: ProbeContext) -> u32 {
 /// Entry of `runtime.Goexit`: the goroutine's deferred functions are about to run.
 #[uprobe]
 pub fn goexit_entry(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
     call::goexit_entry(&ctx);
     0
 }
@@ -66,6 +73,7 @@ pub fn goexit_entry(ctx: ProbeContext) -> u32 {
 /// The end of `runtime.Goexit`: the goroutine's deferred functions have run, all its frames are over.
 #[uprobe]
 pub fn goexit(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
     call::goexit(&ctx);
     0
 }
@@ -73,6 +81,7 @@ pub fn goexit(ctx: ProbeContext) -> u32 {
 /// A site that coverage waits for.
 #[uprobe]
 pub fn cover(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
     coverage::hit(&ctx);
     0
 }
@@ -80,6 +89,7 @@ pub fn cover(ctx: ProbeContext) -> u32 {
 /// `runtime.casgstatus`: a goroutine's state changes.
 #[uprobe]
 pub fn state_status(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
     state::status(&ctx);
     0
 }
@@ -87,6 +97,7 @@ pub fn state_status(ctx: ProbeContext) -> u32 {
 /// Where the runtime changes a goroutine's state by itself.
 #[uprobe]
 pub fn state_site(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
     state::site(&ctx);
     0
 }

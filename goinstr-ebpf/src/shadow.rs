@@ -164,9 +164,17 @@ impl Shadow {
         Ok(())
     }
 
+    /// Closes the innermost open call, for who may also unwind: a function of its own, because in line
+    /// its variables would be on the stack of that too, which has no more than 512 bytes together with
+    /// the callback of `bpf_loop`, where [`Shadow::pop`] is in line.
+    #[inline(never)]
+    pub fn pop_apart(&self, end: u64, returned: bool) {
+        self.pop(end, returned);
+    }
+
     /// Closes the innermost open call.
     #[inline(always)]
-    pub fn pop(&self, end: u64, returned: bool) {
+    fn pop(&self, end: u64, returned: bool) {
         let depth = self.depth();
         if depth == 0 || depth > MAX_FRAMES {
             return;
@@ -284,32 +292,35 @@ impl Shadow {
         let count = || {
             stat::count_finished(func, call.returned, call.duration, self_ns, call.corrected);
         };
-        let emit = |record| match config::states() {
-            0 => emit::call(record),
-            _ => emit::call_with_states(record, call.clock),
-        };
-        if config::ring_carries_all() != 0 {
-            // The record is the call: without it the call is lost, and counted as such.
-            if emit(record(KIND_CALL)) {
-                count();
-            } else {
-                stat::count_lost(Lost::RingFull);
+        // One record in one place: what is in line twice has its variables on the stack twice.
+        let carries_all = config::ring_carries_all() != 0;
+        let mut kind = KIND_CALL;
+        let mut wanted = carries_all;
+        if !carries_all {
+            count();
+            wanted = config::report_slow() != 0 && call.duration >= config::slower_than_ns();
+            if !histogram::add(func, call.duration) {
+                kind = KIND_UNBINNED;
+                wanted = true;
             }
+        }
+        if !wanted {
             return;
         }
-        count();
-        let mut kind = KIND_CALL;
-        let mut wanted = config::report_slow() != 0 && call.duration >= config::slower_than_ns();
-        if !histogram::add(func, call.duration) {
-            kind = KIND_UNBINNED;
-            wanted = true;
-        }
-        if wanted && !emit(record(kind)) {
-            stat::count(if kind == KIND_UNBINNED {
+        let sent = match config::states() {
+            0 => emit::call(record(kind)),
+            _ => emit::call_with_states(record(kind), call.clock),
+        };
+        match (sent, carries_all) {
+            // The record is the call: without it the call is lost, and counted as such.
+            (true, true) => count(),
+            (false, true) => stat::count_lost(Lost::RingFull),
+            (true, false) => {}
+            (false, false) => stat::count(if kind == KIND_UNBINNED {
                 counter::UNBINNED
             } else {
                 counter::DROPPED_RECORDS
-            });
+            }),
         }
     }
 }

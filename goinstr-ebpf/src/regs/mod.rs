@@ -6,6 +6,10 @@ mod aarch64;
 mod x86_64;
 
 #[cfg(bpf_target_arch = "aarch64")]
-pub use aarch64::{first_argument, g, instruction, return_address, stack_pointer, third_argument};
+pub use aarch64::{
+    first_argument, g, instruction, jump, return_address, stack_pointer, third_argument,
+};
 #[cfg(bpf_target_arch = "x86_64")]
-pub use x86_64::{first_argument, g, instruction, return_address, stack_pointer, third_argument};
+pub use x86_64::{
+    first_argument, g, instruction, jump, return_address, stack_pointer, third_argument,
+};

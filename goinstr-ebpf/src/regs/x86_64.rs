@@ -1,5 +1,7 @@
 //! Go's register ABI on amd64 (Go's `src/cmd/compile/abi-internal.md`): g in R14, first argument in RAX.
 
+use core::ptr;
+
 use aya_ebpf::{helpers::bpf_probe_read_user, programs::ProbeContext};
 
 /// Address of the current `runtime.g`.
@@ -42,4 +44,14 @@ pub fn return_address(ctx: &ProbeContext) -> Option<u64> {
 pub fn third_argument(ctx: &ProbeContext) -> u64 {
     // SAFETY: as in `g`.
     unsafe { (*ctx.regs).rcx }
+}
+
+/// Goes on elsewhere, with another stack pointer. Only where the kernel lets a program write registers.
+#[inline(always)]
+pub fn jump(ctx: &ProbeContext, instruction: u64, stack_pointer: u64) {
+    // SAFETY: as in `g`; volatile, because nothing here reads it again.
+    unsafe {
+        ptr::write_volatile(&raw mut (*ctx.regs).rip, instruction);
+        ptr::write_volatile(&raw mut (*ctx.regs).rsp, stack_pointer);
+    }
 }

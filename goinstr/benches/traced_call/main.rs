@@ -75,6 +75,15 @@ fn run() -> Result<()> {
             below.name()
         );
     }
+    println!(
+        "\nkernel programs: instructions left by the verifier, bytes of machine code, instructions verified\n"
+    );
+    for size in ways::sizes(&exe)? {
+        println!(
+            "{:>10} {:>8} {:>8}  {}",
+            size.instructions, size.machine_code, size.verified, size.name
+        );
+    }
     let (measured, truth) = ways::parent(&exe, &mut target)?;
     println!(
         "\n{:>10.3}  duration of a call with 1,000 traced calls inside, as goinstr corrects it, ÷ the same untraced (goal: 0.95 to 1.05)",

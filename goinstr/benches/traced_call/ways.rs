@@ -11,7 +11,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use goinstr::{
-    attach::{Aggregation, Attached, Costs, Scope, Settings, Watch, calibration},
+    attach::{
+        Aggregation, Attached, Costs, ProgramSize, Returns, Scope, Settings, Watch, calibration,
+    },
     binary::GoBinary,
     event::Reader,
     plan::{Pattern, ProbePlan, Site, plan},
@@ -119,7 +121,7 @@ impl Way {
 pub fn parent(exe: &Path, target: &mut Target) -> Result<(f64, f64)> {
     const CALLS: u64 = 20;
     let plan = plan_of(exe, "/^main\\.(parent|spin)$/")?;
-    let costs = calibration::measure(plan.layout, None, Watch::Calls, false)?;
+    let costs = calibration::measure(plan.layout, None, Watch::Calls, false, false)?;
     let mut pairs = Vec::new();
     for _ in 0..5 {
         let truth = target.time("parent", CALLS)?;
@@ -148,10 +150,19 @@ pub fn parent(exe: &Path, target: &mut Target) -> Result<(f64, f64)> {
     Ok(pairs[pairs.len() / 2])
 }
 
+/// The sizes of the kernel programs as they are loaded to measure durations.
+pub fn sizes(exe: &Path) -> Result<Vec<ProgramSize>> {
+    let plan = plan_of(exe, "main.work")?;
+    let costs = calibration::measure(plan.layout, None, Watch::Calls, false, false)?;
+    let settings = settings(std::process::id(), Aggregation::Kernel, costs);
+    Ok(ProgramSize::of_all(&plan, &settings)?)
+}
+
 fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
     Settings {
         shedding: false,
         watch: Watch::Calls,
+        returns: Returns::Kernel,
         scope: Scope::Process {
             pid,
             kernel_pid: Some(pid),

@@ -44,6 +44,8 @@ pub struct SessionInfo {
     pub mode: Mode,
     /// `uprobe_multi` or `perf_event`.
     pub attach: &'static str,
+    /// Who executes the returns: `kernel` or `program`.
+    pub returns: &'static str,
     /// Number of functions measured.
     pub functions: usize,
     /// Number of sites armed.

@@ -26,6 +26,12 @@ pub enum AttachError {
         "this kernel has no BPF (CONFIG_BPF_SYSCALL); goinstr needs Linux 5.17 or newer with BPF"
     )]
     NoBpf,
+    /// The kernel takes no types with a program.
+    #[error(
+        "this kernel takes no type information (BTF) with a BPF program, without which it has no bpf_loop; goinstr \
+         needs Linux 5.17 or newer"
+    )]
+    NoBtf,
     /// The kernel can't place uprobes.
     #[error(
         "this kernel has no uprobes for BPF (CONFIG_UPROBES, CONFIG_BPF_EVENTS); goinstr can't measure here"
@@ -89,6 +95,12 @@ pub enum AttachError {
     Calibration {
         /// Why.
         source: io::Error,
+    },
+    /// Returns can't be made by the program here.
+    #[error("the kernel program can't make the returns: {why}; leave --ret-by out")]
+    ReturnsByKernel {
+        /// Why.
+        why: String,
     },
     /// One perf event a site, and the limit on open files is too low for that.
     #[error(

@@ -11,6 +11,7 @@ use goinstr_common::{
     caller::CallerKey,
     counter::{COUNTERS, Lost},
     histogram::{HistBlock, OCTAVES, range},
+    ret,
     shadow::{
         CHUNK_FRAMES, ChunkKey, Frame, HEAD_FRAMES, MAX_FRAMES, ShadowChunk, ShadowHead, ShadowKey,
     },
@@ -19,8 +20,8 @@ use goinstr_common::{
 };
 
 use super::{
-    Aggregation, AttachError, Costs, EntryCosts, Gauge, Scope, Settings, Watch, log_level,
-    mapped::Mapped, sizes::Sizes, states,
+    Aggregation, AttachError, Costs, EntryCosts, Gauge, Returns, Scope, Settings, Watch, log_level,
+    mapped::Mapped, returning, sizes::Sizes, states,
 };
 use crate::{binary::RecoverySp, plan::ProbePlan};
 
@@ -90,6 +91,14 @@ impl Kernel {
         };
         let ring_carries_all = u32::from(settings.aggregation == Aggregation::Ring);
         let stripe_mask = sizes.stripes - 1;
+        let (returns, load_bias, known_site_bits) = match settings.returns {
+            Returns::Program { load_bias } => (ret::BY_PROGRAM, load_bias, u64::MAX),
+            // Segments are loaded by whole pages: within a page all is where the file has it.
+            Returns::Kernel if returning::kernel_lets_programs() => {
+                (ret::BY_KERNEL_OR_ANOTHER, 0, 0xfff)
+            }
+            Returns::Kernel => (ret::BY_KERNEL, 0, 0),
+        };
         let report_slow = u32::from(settings.slower_than_ns.is_some());
         let slower_than = settings.slower_than_ns.unwrap_or(0);
         // Who started a goroutine matters where single calls are told of.
@@ -130,6 +139,9 @@ impl Kernel {
             .override_global("FOLLOW_THREADS", &follow_threads, true)
             .override_global("TASK_PID_OFFSET", &task_pid_offset, true)
             .override_global("WAITREASON_OFFSET", &plan.layout.waitreason, true)
+            .override_global("RETURNS", &returns, true)
+            .override_global("LOAD_BIAS", &load_bias, true)
+            .override_global("KNOWN_SITE_BITS", &known_site_bits, true)
             .override_global("REPORT_SLOW", &report_slow, true)
             .override_global("SLOWER_THAN_NS", &slower_than, true)
             .override_global(aya_log::LEVEL, &log_level, true)

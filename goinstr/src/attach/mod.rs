@@ -17,11 +17,14 @@ mod multi;
 mod one_shot;
 mod own_text;
 mod perf;
+mod program_size;
+mod returning;
 mod settings;
 mod shedding;
 mod sites;
 mod sizes;
 mod states;
+mod syscall;
 mod text;
 
 use std::{iter, path::Path};
@@ -31,7 +34,8 @@ pub use error::AttachError;
 pub use gauge::Gauge;
 pub use kernel::Kernel;
 pub use one_shot::{BATCH, OneShots};
-pub use settings::{Aggregation, Scope, Settings, Watch};
+pub use program_size::ProgramSize;
+pub use settings::{Aggregation, Returns, Scope, Settings, Watch};
 pub use shedding::Shedder;
 
 use aya::programs::raw_trace_point::RawTracePointLink;
@@ -65,6 +69,8 @@ pub struct Attached {
     pub kernel: Kernel,
     /// How the sites are armed.
     pub method: Method,
+    /// Who executes the returns.
+    pub returns: Returns,
     /// Number of sites armed.
     pub sites: usize,
     shedder: Shedder,
@@ -84,7 +90,10 @@ impl Attached {
         let texts = files.iter().map(|file| text::Text::open(file));
         let texts = texts.collect::<Result<Vec<_>, _>>()?;
         let stepped = |site: Site| texts.get(site.file).is_some_and(|t| t.single_steps(site));
-        let sites = sites::Sites::of(plan, settings.watch, stepped);
+        // Where a library was loaded is not known.
+        let plain =
+            |site: Site| site.file == 0 && texts.first().is_some_and(|t| t.returns_plainly(site));
+        let sites = sites::Sites::of(plan, settings.watch, stepped, plain);
         let mut kernel = Kernel::load(plan, sites.stepped.clone(), settings)?;
         let method = match settings.method {
             Some(method) => method,
@@ -108,6 +117,7 @@ impl Attached {
         Ok(Self {
             kernel,
             method,
+            returns: settings.returns,
             sites: sites.len(),
             shedder: Shedder::new(links, gauge),
             follows_threads: threads.is_some(),

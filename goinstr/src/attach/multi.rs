@@ -9,7 +9,7 @@ use std::{
     ffi::{CStr, CString},
     io,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        fd::{AsRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
@@ -20,13 +20,15 @@ use aya::Ebpf;
 use aya_obj::{
     Function, Object,
     generated::{
-        bpf_attach_type::BPF_TRACE_UPROBE_MULTI, bpf_attr, bpf_cmd,
+        BPF_ALU64, BPF_DW, BPF_EXIT, BPF_JMP, BPF_K, BPF_LDX, BPF_MEM, BPF_MOV, BPF_STX,
+        bpf_attach_type::BPF_TRACE_UPROBE_MULTI, bpf_attr, bpf_cmd, bpf_insn,
         bpf_prog_type::BPF_PROG_TYPE_KPROBE,
     },
 };
 
 use goinstr_common::cookie;
 
+use super::syscall::bpf;
 use super::{
     AttachError, Scope,
     kernel::{OBJECT, map_fds},
@@ -123,6 +125,38 @@ pub(super) fn supported(ebpf: &Ebpf) -> Result<bool, AttachError> {
     Ok(has_links && by_process)
 }
 
+/// Whether the verifier takes a program that writes the instruction pointer: what the register held
+/// already, in a program that is never armed.
+pub(super) fn takes_register_writes() -> io::Result<()> {
+    let instruction = |code: u32, registers: u8, off: i16| bpf_insn {
+        // BPF's operation codes are bytes.
+        code: u8::try_from(code).unwrap_or_default(),
+        _bitfield_align_1: [],
+        _bitfield_1: bpf_insn::new_bitfield_1(registers & 0xf, registers >> 4),
+        off,
+        imm: 0,
+    };
+    // `pt_regs.ip` of x86_64 (kernel: `arch/x86/include/uapi/asm/ptrace.h`).
+    const IP: i16 = 128;
+    let program = [
+        // r2 = *(u64 *)(r1 + IP); *(u64 *)(r1 + IP) = r2; r0 = 0; exit
+        instruction(BPF_LDX | BPF_MEM | BPF_DW, 0x12, IP),
+        instruction(BPF_STX | BPF_MEM | BPF_DW, 0x21, IP),
+        instruction(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0),
+        instruction(BPF_JMP | BPF_EXIT, 0, 0),
+    ];
+    // SAFETY: all fields of the union are integers, for which zero is a value.
+    let mut attr = unsafe { std::mem::zeroed::<bpf_attr>() };
+    // SAFETY: the variant that BPF_PROG_LOAD reads; it was zeroed as a whole.
+    let fields = unsafe { &mut attr.__bindgen_anon_3 };
+    fields.prog_type = BPF_PROG_TYPE_KPROBE as u32;
+    fields.expected_attach_type = BPF_TRACE_UPROBE_MULTI as u32;
+    fields.insns = program.as_ptr() as u64;
+    fields.insn_cnt = length(&program);
+    fields.license = c"GPL".as_ptr() as u64;
+    bpf(bpf_cmd::BPF_PROG_LOAD, &attr).map(drop)
+}
+
 /// Arms all sites.
 pub(super) fn arm(
     ebpf: &Ebpf,
@@ -208,7 +242,7 @@ impl Armer {
 }
 
 /// The program's code as this kind of link needs it.
-struct Programs {
+pub(super) struct Programs {
     /// With the maps that aya made in its instructions.
     object: Object,
     /// The types of its functions: without them the kernel takes no callback of `bpf_loop`.
@@ -217,18 +251,12 @@ struct Programs {
 
 impl Programs {
     /// Takes the object apart once more.
-    fn of(ebpf: &Ebpf) -> Result<Self, AttachError> {
+    pub(super) fn of(ebpf: &Ebpf) -> Result<Self, AttachError> {
         let error = |reason: String| refused("object", reason);
         let mut object = Object::parse(OBJECT).map_err(|e| error(e.to_string()))?;
         let features = aya::features();
-        let no_btf = || {
-            error(
-                "this kernel takes no BTF (CONFIG_DEBUG_INFO_BTF is not needed, Linux 5.17 is)"
-                    .to_owned(),
-            )
-        };
         let btf = object
-            .fixup_and_sanitize_btf(features.btf().ok_or_else(no_btf)?)
+            .fixup_and_sanitize_btf(features.btf().ok_or(AttachError::NoBtf)?)
             .map_err(|e| error(e.to_string()))?
             .ok_or_else(|| error("it has no BTF".to_owned()))?;
         let types = load_btf(&btf.to_bytes()).map_err(|source| match source.raw_os_error() {
@@ -255,8 +283,15 @@ impl Programs {
         Ok(Self { object, types })
     }
 
+    /// Names of all programs, in order.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.object.programs.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
     /// Loads one program for links of this kind.
-    fn load(&self, name: &'static str) -> Result<OwnedFd, AttachError> {
+    pub(super) fn load(&self, name: &str) -> Result<OwnedFd, AttachError> {
         let missing = || refused(name, "not in the object".to_owned());
         let program = self.object.programs.get(name).ok_or_else(missing)?;
         let function = self
@@ -367,23 +402,4 @@ fn link(
         multi.pid = pid.cast_unsigned();
     }
     bpf(bpf_cmd::BPF_LINK_CREATE, &attr)
-}
-
-/// bpf(2), for the commands that return a new file descriptor.
-fn bpf(command: bpf_cmd, attr: &bpf_attr) -> io::Result<OwnedFd> {
-    // SAFETY: the attributes are valid for their size, and what they point to outlives the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command as libc::c_long,
-            std::ptr::from_ref(attr),
-            size_of::<bpf_attr>(),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let fd = i32::try_from(result).map_err(|_| io::ErrorKind::InvalidData)?;
-    // SAFETY: a new file descriptor, which nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

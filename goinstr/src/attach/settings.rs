@@ -40,6 +40,30 @@ pub enum Watch {
     },
 }
 
+/// Who executes the return instruction at a return site.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Returns {
+    /// The kernel, by a single step.
+    #[default]
+    Kernel,
+    /// The kernel program, by writing the registers. Only where [`Returns::obstacle`] finds none.
+    Program {
+        /// What the loader added to the file's addresses in the process that is measured.
+        load_bias: u64,
+    },
+}
+
+impl Returns {
+    /// Its name in the JSON session record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Program { .. } => "program",
+        }
+    }
+}
+
 /// What is asked of the kernel side.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -49,6 +73,8 @@ pub struct Settings {
     pub watch: Watch,
     /// Whether functions may be shed while they are measured.
     pub shedding: bool,
+    /// Who executes the returns.
+    pub returns: Returns,
     /// Who makes statistics.
     pub aggregation: Aggregation,
     /// Report each call at least this long, in ns.

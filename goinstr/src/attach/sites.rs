@@ -66,8 +66,14 @@ pub(super) struct Sites {
 
 impl Sites {
     /// The sites of a plan: returns and unwinding before entries, so that no call is ever seen to
-    /// begin whose end would be missed. `stepped` tells whether a site's instruction is single-stepped.
-    pub fn of(plan: &ProbePlan, watch: Watch, stepped: impl Fn(Site) -> bool) -> Self {
+    /// begin whose end would be missed. `stepped` tells whether a site's instruction is single-stepped,
+    /// `plain` whether a return is one that a program could make.
+    pub fn of(
+        plan: &ProbePlan,
+        watch: Watch,
+        stepped: impl Fn(Site) -> bool,
+        plain: impl Fn(Site) -> bool,
+    ) -> Self {
         let group = |program| Collected {
             program,
             sites: Vec::new(),
@@ -79,7 +85,8 @@ impl Sites {
             let id = u32::try_from(id).unwrap_or(u32::MAX);
             let follow = watch == Watch::Calls || function.reenters;
             for &exit in function.exits.iter().filter(|_| follow) {
-                exits.push(exit, cookie::encode(id, 0));
+                let flags = if plain(exit) { cookie::PLAIN_RETURN } else { 0 };
+                exits.push(exit, cookie::encode_return(id, flags, exit.address.0));
             }
             let mut flags = 0;
             if function.reenters {
@@ -212,11 +219,29 @@ mod tests {
 
     #[test]
     fn returns_are_armed_before_entries_and_carry_their_functions_id() {
-        let sites = Sites::of(&plan(), Watch::Calls, |site| site.offset.0 == 30);
+        let sites = Sites::of(
+            &plan(),
+            Watch::Calls,
+            |site| site.offset.0 == 30,
+            |site| site.offset.0 == 17,
+        );
         let programs: Vec<_> = sites.groups.iter().map(|group| group.program).collect();
         assert_eq!(programs, ["exit", "recovery", "entry"]);
         assert_eq!(sites.groups[0].offsets, [15, 17, 25]);
-        assert_eq!(sites.groups[0].cookies, [0, 0, 1]);
+        let cookies = &sites.groups[0].cookies;
+        assert_eq!(
+            cookies.iter().map(|&c| cookie::func(c)).collect::<Vec<_>>(),
+            [0, 0, 1]
+        );
+        assert_eq!(
+            cookies.iter().map(|&c| cookie::site(c)).collect::<Vec<_>>(),
+            [0x40000f, 0x400011, 0x400019]
+        );
+        let plain = |c: &u64| c & cookie::PLAIN_RETURN != 0;
+        assert_eq!(
+            cookies.iter().map(plain).collect::<Vec<_>>(),
+            [false, true, false]
+        );
         assert_eq!(sites.groups[2].offsets, [10, 20, 30]);
         assert_eq!(
             sites.groups[2].cookies,
@@ -228,7 +253,7 @@ mod tests {
     #[test]
     fn counting_arms_entries_alone_but_where_a_function_loops_back_to_its_own() {
         let watch = Watch::Entries { callers: false };
-        let sites = Sites::of(&plan(), watch, |_| false);
+        let sites = Sites::of(&plan(), watch, |_| false, |_| false);
         let armed: Vec<_> = sites
             .groups
             .iter()
@@ -245,7 +270,7 @@ mod tests {
         );
         let mut straight = plan();
         straight.functions.remove(1);
-        let sites = Sites::of(&straight, watch, |_| false);
+        let sites = Sites::of(&straight, watch, |_| false, |_| false);
         assert_eq!((sites.groups.len(), sites.len()), (1, 2));
     }
 
@@ -267,7 +292,7 @@ mod tests {
                 ..UnwindSites::default()
             },
         }];
-        let sites = Sites::of(&plan, Watch::Calls, |_| false);
+        let sites = Sites::of(&plan, Watch::Calls, |_| false, |_| false);
         let armed: Vec<_> = sites
             .groups
             .iter()

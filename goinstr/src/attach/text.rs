@@ -2,6 +2,8 @@
 
 use std::{fs::File, os::unix::fs::FileExt as _, path::Path};
 
+use goinstr_common::cookie;
+
 use super::AttachError;
 use crate::{
     binary::{Arch, code},
@@ -23,6 +25,16 @@ impl Text {
                 exe: exe.to_owned(),
                 source,
             })
+    }
+
+    /// Whether a return takes the return address off the stack and nothing else, where the kernel
+    /// can't do without a single step for it: amd64's C3.
+    pub fn returns_plainly(&self, site: Site) -> bool {
+        let mut byte = [0];
+        Arch::HOST == Arch::X86_64
+            && self.0.read_exact_at(&mut byte, site.offset.0).is_ok()
+            && byte == [0xc3]
+            && site.address.0 >> cookie::SITE_BITS == 0
     }
 
     /// Whether the kernel single-steps a site's instruction, instead of emulating it.

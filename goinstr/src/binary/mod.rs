@@ -45,4 +45,4 @@ pub use moduledata::PclntabSource;
 pub use source::{Inlined, Source, Span};
 pub use sources::SymbolSources;
 pub use stacks::{GoStatus, GoroutineState, Snapshot, goroutines};
-pub use verify::{LayoutDoubt, prove_layout, verify_layout};
+pub use verify::{LayoutDoubt, load_bias, prove_layout, verify_layout};

@@ -162,6 +162,10 @@ pub(super) struct Attach {
     /// Arm in this way, and not in the best that the kernel has
     #[arg(long, value_enum, value_name = "WAY")]
     pub attach_by: Option<AttachBy>,
+    /// Who executes the returns: the kernel by a single step, or the kernel program, which is cheaper
+    /// [default: kernel]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub ret_by: Option<RetBy>,
     /// What the probes may cost: percent of the CPU time that the target uses, and of one CPU where it
     /// uses less. Functions that would break it are left out, the costliest first, and named
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
@@ -186,6 +190,12 @@ pub(super) enum AggregateBy {
 pub(super) enum AttachBy {
     UprobeMulti,
     PerfEvent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RetBy {
+    Kernel,
+    Program,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

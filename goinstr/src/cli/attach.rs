@@ -29,6 +29,7 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     let mut sink = attach.views.around(main, slower_than)?;
     let go_version = binary.go_version().map(str::to_owned);
     let arch = binary.arch().name();
+    let load_bias = subject::load_bias(&target, &binary);
     // The tables of a large binary are not needed while it is measured, but to name callers.
     let binary = attach.callers.then_some(binary);
     let config = session::Config {
@@ -45,6 +46,8 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         method: attach.method,
         guard: attach.guard,
         dead_man: attach.guard.is_some(),
+        returns_by: attach.returns_by,
+        load_bias,
         target,
     };
     attach

@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
-use super::args::{self, AggregateBy, Args, AttachBy, SortBy};
+use super::args::{self, AggregateBy, Args, AttachBy, RetBy, SortBy};
 use super::failure::Failure;
 use super::output::Output;
 use super::views::Views;
 use crate::attach::{Aggregation, Method};
 use crate::plan::Pattern;
-use crate::session::Budget;
+use crate::session::{Budget, ReturnsBy};
 use crate::sink::Sort;
 use crate::target::{Pid, Selection};
 
@@ -50,6 +50,7 @@ pub(super) struct Attach {
     pub ring_bytes: u32,
     pub method: Option<Method>,
     pub guard: Option<Budget>,
+    pub returns_by: Option<ReturnsBy>,
     /// Only count calls.
     pub count: bool,
     /// By caller too.
@@ -116,6 +117,10 @@ impl Attach {
             ring_bytes: ring_bytes("attach", typed.ring_size)?,
             method: typed.attach_by.map(method),
             guard,
+            returns_by: typed.ret_by.map(|by| match by {
+                RetBy::Kernel => ReturnsBy::Kernel,
+                RetBy::Program => ReturnsBy::Program,
+            }),
             count,
             callers: typed.callers,
             sort: sort.into(),

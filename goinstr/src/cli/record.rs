@@ -141,6 +141,7 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         failed: Rc::clone(&failed),
     };
     let recording = RecordingSink::new(file, record.calls).map_err(Failure::failed)?;
+    let load_bias = subject::load_bias(&target, &binary);
     let config = session::Config {
         plan,
         go_version: binary.go_version().map(str::to_owned),
@@ -153,6 +154,8 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         aggregation: Aggregation::Kernel,
         ring_bytes: record.ring_bytes,
         method: record.method,
+        returns_by: None,
+        load_bias,
         guard: record.guard,
         dead_man: record.guard.is_some(),
         target,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::config::Subject;
 use super::failure::Failure;
 use super::progress::Progress;
-use crate::binary::{BinaryError, GoBinary};
+use crate::binary::{self, BinaryError, GoBinary};
 use crate::plan::{self, Module, Pattern, ProbePlan};
 use crate::target::Target;
 
@@ -142,4 +142,10 @@ fn told(target: &Target, error: &BinaryError) -> Failure {
 
 fn text(path: &Path) -> String {
     path.display().to_string()
+}
+
+/// What the loader added to the file's addresses, where one process is measured and that can be known.
+pub(super) fn load_bias(target: &Target, binary: &GoBinary) -> Option<u64> {
+    let process = target.process()?;
+    binary::load_bias(binary, process.pid().0).ok()?
 }

@@ -131,6 +131,7 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     let out = trace.output.open_unwaiting()?;
     let delivery = out.delivery();
     let mut sink = sink(trace, out, cut);
+    let load_bias = subject::load_bias(&target, &binary);
     let config = session::Config {
         guard: None,
         dead_man: true,
@@ -145,6 +146,8 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
         aggregation: Aggregation::Kernel,
         ring_bytes: trace.ring_bytes,
         method: None,
+        returns_by: None,
+        load_bias,
         target,
     };
     drop(binary);

@@ -94,6 +94,7 @@ pub(super) struct Session {
     pub mode: Option<String>,
     pub kernel: String,
     pub attach: String,
+    pub returns: Option<String>,
     pub sites: usize,
     pub start_unix_ns: u64,
     pub probe_costs: Option<ProbeCosts>,

@@ -314,6 +314,9 @@ impl Player {
             },
             kernel: session.kernel,
             attach: self.words.keep(&session.attach),
+            returns: self
+                .words
+                .keep(session.returns.as_deref().unwrap_or("kernel")),
             functions: self.functions.len(),
             sites: session.sites,
             start_unix_ns: session.start_unix_ns,

@@ -34,6 +34,10 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Leaves in the durations what the probes add to them.
     pub raw: bool,
+    /// Who executes the returns; `None`: the kernel.
+    pub returns_by: Option<ReturnsBy>,
+    /// What the loader added to the file's addresses in the process, where it is one and that is known.
+    pub load_bias: Option<u64>,
     /// Arm in this way; `None`: in the best way that the kernel has.
     pub method: Option<Method>,
     /// Sheds what costs too much; `None`: nothing is shed.
@@ -47,6 +51,15 @@ pub struct Config {
 pub struct Budget {
     /// Of the CPU time that the target uses itself, and of one CPU where it uses less.
     pub percent: f64,
+}
+
+/// Who executes the return instruction of a function that is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnsBy {
+    /// The kernel, by a single step.
+    Kernel,
+    /// The kernel program, by writing the registers.
+    Program,
 }
 
 /// What is counted.

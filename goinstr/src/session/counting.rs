@@ -17,10 +17,11 @@ use super::{
     guard::Guard,
     ledger,
     measurement::{info, settings},
+    preparing::Prepared,
 };
 use crate::{
     aggregate::{CallerReport, End, FunctionReport, Report},
-    attach::{AttachError, Attached, Costs, Kernel},
+    attach::{AttachError, Attached, Kernel},
     binary::{GoBinary, Vaddr},
     plan::ProbePlan,
     sink::Sink,
@@ -30,14 +31,14 @@ use crate::{
 /// Arms, counts, disarms, reports.
 pub(super) async fn run(
     config: Config,
-    costs: Costs,
+    prepared: Prepared,
     switch: Option<Switch>,
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
     let process = config.target.process();
     let pidfd = process.map(Process::pidfd).transpose()?;
     let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
-    let settings = settings(&config, costs);
+    let settings = settings(&config, prepared);
     let attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
     let began = monotonic_ns();
     attached.kernel.set_phase(PHASE_RECORDING);
@@ -220,9 +221,13 @@ fn name(binary: &GoBinary, plan: &ProbePlan, key: &CallerKey) -> Option<String> 
     if key.distance == UNREADABLE {
         return None;
     }
-    let entry = plan.functions.get(key.func as usize)?.entry.address;
+    let entry = plan.functions.get(key.func as usize)?.entry;
+    if entry.file != 0 {
+        // A library's own addresses say nothing of where its callers are.
+        return None;
+    }
     // The call ends where it returns to, and that may be another function's line already.
-    let call = entry.0.wrapping_add(key.distance).wrapping_sub(1);
+    let call = entry.address.0.wrapping_add(key.distance).wrapping_sub(1);
     binary
         .innermost_name(Vaddr(call))
         .map(|name| name.into_owned())

@@ -387,6 +387,7 @@ impl State<'_> {
                 .to_string_lossy()
                 .into_owned(),
             attach: self.sites.method.name(),
+            returns: "kernel",
             functions: self.config.plan.functions.len(),
             sites: self.sites.len(),
             start_unix_ns: self.clock.unix_ns(self.began),

@@ -41,7 +41,7 @@ pub fn of_machine() -> Vec<Check> {
 /// Arms, measures and disarms a child of goinstr's own: all that a measurement takes, together.
 fn own_measurement() -> Check {
     let name = "measuring";
-    match calibration::measure(OWN_LAYOUT, None, Watch::Calls, false) {
+    match calibration::measure(OWN_LAYOUT, None, Watch::Calls, false, false) {
         Ok(costs) => Check::good(
             name,
             format!(

@@ -20,6 +20,7 @@ use super::{
     ending::Ending,
     guard::{Allowance, Guard, HitCosts, Told, Watch},
     ledger,
+    preparing::Prepared,
 };
 use crate::{
     aggregate::{
@@ -36,7 +37,7 @@ use crate::{
 /// Arms, measures, disarms, reports.
 pub(super) async fn run(
     config: Config,
-    costs: Costs,
+    prepared: Prepared,
     switch: Option<Switch>,
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
@@ -44,7 +45,7 @@ pub(super) async fn run(
     let pidfd = process.map(Process::pidfd).transpose()?;
     // Before arming: a signal that comes meanwhile ends the measurement in good order.
     let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
-    let mut settings = settings(&config, costs);
+    let mut settings = settings(&config, prepared);
     if config.raw {
         settings.costs = Costs::default();
     }
@@ -77,7 +78,7 @@ pub(super) async fn run(
 
     let watch = config
         .guard
-        .map(|budget| watch(&config, &attached.kernel, costs, budget));
+        .map(|budget| watch(&config, &attached.kernel, prepared.costs, budget));
     let mut guard = Guard::start(watch, attached.shedder(), switch);
     let end = state
         .watch(
@@ -328,7 +329,7 @@ fn flush(logger: &mut Option<EbpfLogger<&'static dyn log::Log>>) {
     }
 }
 
-pub(super) fn settings(config: &Config, costs: Costs) -> Settings {
+pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
     let scope = match &config.target {
         Target::Process(process) => Scope::Process {
             pid: process.pid().0,
@@ -345,7 +346,8 @@ pub(super) fn settings(config: &Config, costs: Costs) -> Settings {
         ring_bytes: config.ring_bytes,
         target_memory: config.target.process().and_then(Process::resident_bytes),
         method: config.method,
-        costs,
+        returns: prepared.returns,
+        costs: prepared.costs,
     }
 }
 
@@ -385,6 +387,7 @@ pub(super) fn info(config: &Config, attached: &Attached, start_unix_ns: u64) -> 
             Some(_) => Mode::Count,
         },
         attach: attached.method.name(),
+        returns: attached.returns.name(),
         functions: config.plan.functions.len(),
         sites: attached.sites,
         start_unix_ns,

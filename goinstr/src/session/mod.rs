@@ -12,40 +12,28 @@ mod guard;
 mod inflight;
 mod ledger;
 mod measurement;
+mod preparing;
 mod retirement;
 
-pub use config::{Budget, Config, Count, RING_BYTES};
+pub use config::{Budget, Config, Count, RING_BYTES, ReturnsBy};
 pub use cover::{CoverConfig, cover};
 pub use error::SessionError;
 pub use inflight::{InflightConfig, inflight};
 pub use measurement::nanos;
 
-use self::dead_man::Switch;
-use crate::{
-    aggregate::End,
-    attach::{Costs, Watch, calibration},
-    sink::Sink,
-};
+use self::{dead_man::Switch, preparing::Prepared};
+use crate::{aggregate::End, sink::Sink};
 
 /// Measures until the end comes, and reports to `sink` all the while.
 ///
 /// When this returns, whatever it returns, nothing is left in the kernel or in the target.
 pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError> {
     // Before there is a runtime: it forks.
-    let costs = if config.raw && config.guard.is_none() {
-        Costs::default()
-    } else {
-        calibration::measure(
-            config.plan.layout,
-            config.method,
-            calibrated(&config),
-            config.plan.states.is_some(),
-        )?
-    };
+    let prepared = preparing::prepare(&config)?;
     if let Some(budget) = config.guard
         && config.count.is_none()
     {
-        leave_out(&mut config, costs, budget)?;
+        leave_out(&mut config, prepared, budget)?;
     }
     let switch = config.dead_man.then(Switch::start);
     let switch = switch.transpose().map_err(SessionError::Runtime)?;
@@ -55,15 +43,15 @@ pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError>
         .map_err(SessionError::Runtime)?;
     runtime.block_on(async {
         match config.count {
-            None => measurement::run(config, costs, switch, sink).await,
-            Some(_) => counting::run(config, costs, switch, sink).await,
+            None => measurement::run(config, prepared, switch, sink).await,
+            Some(_) => counting::run(config, prepared, switch, sink).await,
         }
     })
 }
 
 /// Leaves out of the plan what would break the budget.
-fn leave_out(config: &mut Config, costs: Costs, budget: Budget) -> Result<(), SessionError> {
-    let settings = measurement::settings(config, costs);
+fn leave_out(config: &mut Config, prepared: Prepared, budget: Budget) -> Result<(), SessionError> {
+    let settings = measurement::settings(config, prepared);
     let target = &config.target;
     guard::preflight::leave_out(&mut config.plan, target, &settings, budget.percent)?;
     match (config.plan.functions.as_slice(), config.plan.skipped.last()) {
@@ -72,20 +60,5 @@ fn leave_out(config: &mut Config, costs: Costs, budget: Budget) -> Result<(), Se
             detail: last.detail.clone(),
         }),
         _ => Ok(()),
-    }
-}
-
-/// What the calibration has to watch: a count follows the calls of some functions too, and those
-/// cost more than the others.
-fn calibrated(config: &Config) -> Watch {
-    if config
-        .plan
-        .functions
-        .iter()
-        .any(|function| function.reenters)
-    {
-        Watch::Calls
-    } else {
-        config.watch()
     }
 }

@@ -79,6 +79,7 @@ impl<W: Write> CoverSink for CoverJson<W> {
             arch: info.arch,
             kernel: &info.kernel,
             attach: info.attach,
+            returns: None,
             functions: info.functions,
             sites: info.sites,
             start_unix_ns: info.start_unix_ns,

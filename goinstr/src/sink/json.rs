@@ -105,6 +105,7 @@ impl<W: Write> Sink for JsonSink<W> {
             mode: info.mode.name(),
             kernel: &info.kernel,
             attach: info.attach,
+            returns: (info.mode == Mode::Durations).then_some(info.returns),
             functions: info.functions,
             sites: info.sites,
             start_unix_ns: info.start_unix_ns,

@@ -67,6 +67,8 @@ pub struct Session<'a> {
     pub mode: &'static str,
     pub kernel: &'a str,
     pub attach: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returns: Option<&'a str>,
     pub functions: usize,
     pub sites: usize,
     pub start_unix_ns: u64,

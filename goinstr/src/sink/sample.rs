@@ -75,6 +75,7 @@ pub(crate) fn info() -> SessionInfo {
         kernel: "6.18.0".to_owned(),
         mode: Mode::Durations,
         attach: "uprobe_multi",
+        returns: "kernel",
         functions: FUNCTIONS,
         sites: 12,
         start_unix_ns: 1_790_000_000_000_000_000,

@@ -28,8 +28,10 @@ mod oracle;
 mod panic;
 mod plugin;
 mod privilege;
+mod programs;
 mod random;
 mod record;
+mod returning;
 mod soak;
 mod stack;
 mod states;
@@ -39,6 +41,7 @@ mod versions;
 
 use std::{process::ExitCode, sync::RwLock, time::Duration};
 
+use goinstr::attach::Returns;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use support::{build, kernel, objects::Objects, toolchain};
@@ -53,6 +56,7 @@ const SETTLING: Duration = Duration::from_secs(60);
 pub struct Test {
     name: String,
     needs_c: bool,
+    needs_register_writes: bool,
     needs: &'static [&'static str],
     alone: bool,
     run: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
@@ -66,6 +70,7 @@ pub fn test(
     Test {
         name: name.into(),
         needs_c: false,
+        needs_register_writes: false,
         needs: &[],
         alone: false,
         run: Box::new(run),
@@ -85,6 +90,14 @@ impl Test {
     pub fn needing(self, tools: &'static [&'static str]) -> Self {
         Self {
             needs: tools,
+            ..self
+        }
+    }
+
+    /// A kernel program has to be let write registers.
+    pub fn needing_register_writes(self) -> Self {
+        Self {
+            needs_register_writes: true,
             ..self
         }
     }
@@ -109,6 +122,10 @@ fn main() -> ExitCode {
     if let Some(obstacle) = &obstacle {
         eprintln!("live tests are ignored: {obstacle}");
     }
+    let no_writes = Returns::obstacle(Some(std::process::id()), Some(0));
+    if let Some(why) = &no_writes {
+        eprintln!("live tests of returns made by the program are ignored: {why}");
+    }
     let no_c = !build::has_c_compiler();
     if no_c {
         eprintln!("live tests of cgo and -race are ignored: no C compiler (gcc)");
@@ -125,6 +142,8 @@ fn main() -> ExitCode {
         faults::tests(),
         modes::tests(),
         counting::tests(),
+        returning::tests(),
+        programs::tests(),
         nesting::tests(),
         newer::tests(),
         oracle::tests(),
@@ -149,7 +168,10 @@ fn main() -> ExitCode {
         if !missing.is_empty() {
             eprintln!("{} is ignored: no {}", test.name, missing.join(", no "));
         }
-        let ignored = obstacle.is_some() || (test.needs_c && no_c) || !missing.is_empty();
+        let ignored = obstacle.is_some()
+            || (test.needs_c && no_c)
+            || (test.needs_register_writes && no_writes.is_some())
+            || !missing.is_empty();
         Trial::test(test.name, move || {
             static MACHINE: RwLock<()> = RwLock::new(());
             let (_alone, _shared) = match test.alone {

@@ -18,6 +18,8 @@ pub(super) const FUNCTIONS: [extern "C" fn(); 3] =
 const CALLS: u32 = 20;
 /// Times that is done; the lower quartile counts.
 const ROUNDS: usize = 25;
+/// Calls of each function in all.
+pub(super) const CALLS_OF_EACH: u64 = CALLS as u64 * ROUNDS as u64;
 /// Words of a `runtime.g` that the kernel program reads, and some more.
 const G_WORDS: usize = 32;
 /// Bytes that the stack may reach either way from where the child stands.

@@ -16,7 +16,7 @@ use goinstr_common::control::{PHASE_CLOSING, PHASE_RECORDING};
 
 use self::child::{Child, FUNCTIONS};
 use super::{
-    Aggregation, AttachError, Attached, Costs, Kernel, Method, Scope, Settings, Watch,
+    Aggregation, AttachError, Attached, Costs, Kernel, Method, Returns, Scope, Settings, Watch,
     costs::EntryCosts, own_text,
 };
 use crate::{
@@ -31,15 +31,19 @@ const RING_BYTES: u32 = 1 << 16;
 ///
 /// With `states`, calls have clocks of their states too.
 /// Where only entries are watched, so are the child's: a return then costs nothing.
+///
+/// With `by_program`, the kernel program makes the child's returns. This is also the trial of that: an
+/// error if the child does not live through it or if any of its calls is missing.
 pub fn measure(
     layout: RuntimeLayout,
     method: Option<Method>,
     watch: Watch,
     states: bool,
+    by_program: bool,
 ) -> Result<Costs, AttachError> {
     let io = |source| AttachError::Calibration { source };
     let mut child = Child::start().map_err(io)?;
-    let plan = plan(layout, states).map_err(io)?;
+    let (plan, load_bias) = plan(layout, states).map_err(io)?;
     let settings = Settings {
         scope: Scope::Process {
             pid: child.pid(),
@@ -47,6 +51,10 @@ pub fn measure(
         },
         watch,
         shedding: false,
+        returns: match by_program {
+            true => Returns::Program { load_bias },
+            false => Returns::Kernel,
+        },
         aggregation: Aggregation::Kernel,
         slower_than_ns: None,
         ring_bytes: RING_BYTES,
@@ -58,6 +66,9 @@ pub fn measure(
     attached.kernel.set_phase(PHASE_RECORDING);
     let times = child.run(layout.goid).map_err(io)?;
     attached.kernel.set_phase(PHASE_CLOSING);
+    if watch == Watch::Calls {
+        all_counted(&attached.kernel).map_err(io)?;
+    }
     let costs = match watch {
         Watch::Calls => costs(&times, &attached.kernel),
         Watch::Entries { .. } => entry_costs(&times),
@@ -70,15 +81,19 @@ pub fn measure(
 
 /// The child's functions as a plan: one with an emulated entry, one with a stepped one, and one
 /// without a return, whose every hit after the first is one of a loop.
-fn plan(layout: RuntimeLayout, states: bool) -> io::Result<ProbePlan> {
+///
+/// Its addresses are offsets in the file, and what comes with it is how far above these they are loaded.
+fn plan(layout: RuntimeLayout, states: bool) -> io::Result<(ProbePlan, u64)> {
     let site = |address: u64| {
         let offset = own_text::file_offset(address)?;
         Ok::<_, io::Error>(Site {
             file: 0,
-            address: Vaddr(address),
+            address: Vaddr(offset.0),
             offset,
         })
     };
+    let (first, _) = empty::sites(FUNCTIONS[0]);
+    let load_bias = first - own_text::file_offset(first)?.0;
     let function = |name: &str, index: usize, returns: bool| {
         let (entry, exit) = empty::sites(FUNCTIONS[index]);
         Ok::<_, io::Error>(PlannedFunction {
@@ -91,7 +106,7 @@ fn plan(layout: RuntimeLayout, states: bool) -> io::Result<ProbePlan> {
             inlined_into: 0,
         })
     };
-    Ok(ProbePlan {
+    let plan = ProbePlan {
         functions: vec![
             function("emulated", 0, true)?,
             function("stepped", 1, true)?,
@@ -102,7 +117,24 @@ fn plan(layout: RuntimeLayout, states: bool) -> io::Result<ProbePlan> {
         libraries: vec![],
         states: states.then(StatePlan::default),
         layout,
-    })
+    };
+    Ok((plan, load_bias))
+}
+
+/// Each call of the two functions that return has its entry and its return, and none is lost.
+fn all_counted(kernel: &Kernel) -> io::Result<()> {
+    for function in 0..2 {
+        let totals = kernel.totals(function);
+        if (totals.entries, totals.returned) != (child::CALLS_OF_EACH, child::CALLS_OF_EACH) {
+            return Err(io::Error::other(format!(
+                "{} entries and {} returns of {} calls were seen",
+                totals.entries,
+                totals.returned,
+                child::CALLS_OF_EACH
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn costs(times: &child::Times, kernel: &Kernel) -> Costs {

@@ -18,6 +18,8 @@ const LOOKS: u32 = 40;
 /// Longer than a goroutine takes to change hands, each time.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
+pub use process::load_bias;
+
 /// Why a layout is not believed.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutDoubt {

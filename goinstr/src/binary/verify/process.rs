@@ -39,7 +39,7 @@ const STATUS_DEAD: u32 = 6;
 const AT_ENTRY: u64 = 9;
 
 /// What the loader added to the file's addresses; `None` if it is not loaded there.
-fn load_bias(binary: &GoBinary, pid: u32) -> io::Result<Option<u64>> {
+pub fn load_bias(binary: &GoBinary, pid: u32) -> io::Result<Option<u64>> {
     let own = binary.elf.identity()?;
     let exe = fs::metadata(format!("/proc/{pid}/exe"))?;
     if (exe.dev(), exe.ino()) == own {

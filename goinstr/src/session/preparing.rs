@@ -1,0 +1,101 @@
+//! What has to be found out by trying before anything is armed in the target: what probes cost, and
+//! who makes the returns.
+
+use super::{
+    SessionError,
+    config::{Config, ReturnsBy},
+};
+use crate::attach::{AttachError, Costs, Method, Returns, Watch, calibration};
+
+/// Who makes the returns where nothing is said and both can.
+const BY_DEFAULT: ReturnsBy = ReturnsBy::Kernel;
+
+/// What was found out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prepared {
+    /// What probes cost; nothing, where nobody asks.
+    pub costs: Costs,
+    /// Who makes the returns.
+    pub returns: Returns,
+}
+
+/// Tries it on a child of goinstr's own. Forks, so there must be no other thread yet.
+pub(super) fn prepare(config: &Config) -> Result<Prepared, SessionError> {
+    let watch = calibrated(config);
+    let layout = config.plan.layout;
+    let states = config.plan.states.is_some();
+    let measure =
+        |by_program| calibration::measure(layout, config.method, watch, states, by_program);
+    if watch == Watch::Calls
+        && let Some(load_bias) = by_program(config)?
+    {
+        match measure(true) {
+            Ok(costs) => {
+                return Ok(Prepared {
+                    costs,
+                    returns: Returns::Program { load_bias },
+                });
+            }
+            Err(error) if config.returns_by == Some(ReturnsBy::Program) => {
+                return Err(refused(format!(
+                    "on a child of goinstr's own it failed: {error}"
+                )));
+            }
+            Err(error) => {
+                log::warn!(
+                    "returns are single-stepped: made by the program on a child they failed: {error}"
+                );
+            }
+        }
+    }
+    // A guard needs them whatever becomes of the durations.
+    let costs = if config.raw && config.guard.is_none() {
+        Costs::default()
+    } else {
+        measure(false)?
+    };
+    Ok(Prepared {
+        costs,
+        returns: Returns::Kernel,
+    })
+}
+
+/// The load bias, if the program may make the returns.
+fn by_program(config: &Config) -> Result<Option<u64>, SessionError> {
+    if config.returns_by.unwrap_or(BY_DEFAULT) == ReturnsBy::Kernel {
+        return Ok(None);
+    }
+    let obstacle = if config.method == Some(Method::PerfEvent) {
+        // Every kernel that lets it has the better way to arm.
+        Some("it is only done with uprobe.multi".to_owned())
+    } else {
+        Returns::obstacle(config.target.pid().map(|pid| pid.0), config.load_bias)
+    };
+    match obstacle {
+        None => Ok(config.load_bias),
+        Some(why) if config.returns_by == Some(ReturnsBy::Program) => Err(refused(why)),
+        Some(why) => {
+            log::info!("returns are left to the kernel: {why}");
+            Ok(None)
+        }
+    }
+}
+
+fn refused(why: String) -> SessionError {
+    AttachError::ReturnsByKernel { why }.into()
+}
+
+/// What the calibration has to watch: a count follows the calls of some functions too, and those
+/// cost more than the others.
+fn calibrated(config: &Config) -> Watch {
+    if config
+        .plan
+        .functions
+        .iter()
+        .any(|function| function.reenters)
+    {
+        Watch::Calls
+    } else {
+        config.watch()
+    }
+}

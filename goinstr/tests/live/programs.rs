@@ -1,0 +1,85 @@
+//! The kernel programs' sizes, by the kernel's own statistics: what runs at each hit only grows on
+//! purpose.
+
+use anyhow::{Result, ensure};
+use goinstr::{
+    attach::{Aggregation, Costs, EntryCosts, ProgramSize, Returns, Scope, Settings, Watch},
+    binary::GoBinary,
+    plan::{Pattern, plan},
+};
+
+use crate::{Test, support::build::Build, test};
+
+/// Instructions that a program may have at most once the verifier has dropped what isn't asked for, and
+/// instructions that the verifier may go through at most. A tenth above what they were on Linux 6.18; newer
+/// kernels inline more helpers or fewer. Who raises one says in the commit what a hit has got for it,
+/// and what `cargo xtask bench` says of it.
+const CEILINGS: [(&str, u32, u32); 10] = [
+    ("entry", 1_280, 84_000),
+    ("exit", 1_870, 86_000),
+    ("count", 73, 73),
+    ("cover", 82, 77),
+    ("state_status", 120, 280),
+    ("state_site", 118, 140),
+    ("state_switch", 71, 102),
+    ("recovery", 815, 20_700),
+    ("goexit", 785, 20_700),
+    ("goexit_entry", 745, 10_500),
+];
+
+pub fn tests() -> Vec<Test> {
+    vec![test("programs::are_no_larger_than_they_have_to_be", sizes)]
+}
+
+fn sizes() -> Result<()> {
+    let binary = GoBinary::open(&Build::of("grow").executable()?)?;
+    let plan = plan(&binary, &[Pattern::parse("main.*")?])?;
+    let entry = EntryCosts {
+        own_ns: 1,
+        pair_ns: 2,
+    };
+    let settings = Settings {
+        scope: Scope::Process {
+            pid: 1,
+            kernel_pid: Some(1),
+        },
+        watch: Watch::Calls,
+        returns: Returns::Kernel,
+        shedding: false,
+        aggregation: Aggregation::Kernel,
+        slower_than_ns: None,
+        ring_bytes: 1 << 16,
+        target_memory: None,
+        costs: Costs {
+            emulated: entry,
+            stepped: entry,
+            exit_ns: 1,
+        },
+        method: None,
+    };
+    let found = ProgramSize::of_all(&plan, &settings)?;
+    let mut wrong = Vec::new();
+    for (name, instructions, verified) in CEILINGS {
+        let size = found.iter().find(|size| size.name == name);
+        let within =
+            |size: &&ProgramSize| size.instructions <= instructions && size.verified <= verified;
+        if size.filter(within).is_none() {
+            wrong.push(format!(
+                "{name}: {size:?}, at most {instructions} instructions, {verified} verified"
+            ));
+        }
+    }
+    for size in &found {
+        // A raw tracepoint's program can't be preempted.
+        ensure!(
+            !size.shared_stack || size.name == "state_switch",
+            "a preempted run of it would be overwritten by the next on its CPU: {size:?}"
+        );
+        ensure!(
+            CEILINGS.iter().any(|(name, ..)| *name == size.name),
+            "no ceiling: {size:?}"
+        );
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
