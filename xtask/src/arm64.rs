@@ -54,12 +54,12 @@ pub fn cargo(arguments: &[&str]) -> Command {
     cargo
 }
 
-/// Tests of what the kernel says of a process of their own.
+/// Tests of what the kernel says of a process, their own among them.
 const OF_PROCESSES: [&str; 4] = [
-    "target::process::tests::a_child_is_opened_and_seen_to_exit",
-    "target::process::tests::a_deleted_executable_is_still_readable",
-    "target::search::tests::an_executable_is_the_file_and_not_its_path",
-    "target::search::tests::one_is_found_by_its_long_name_and_two_are_an_error_that_lists_both",
+    "target::",
+    "session::guard::watch::",
+    "attach::returning::",
+    "attach::kernel_types::",
 ];
 
 /// Installs what cross-building needs.
