@@ -3,13 +3,15 @@
 use std::{
     ffi::CStr,
     io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, OwnedFd},
 };
 
 use aya_obj::generated::{
     bpf_attach_type::BPF_TRACE_UPROBE_MULTI, bpf_attr, bpf_cmd, bpf_map_type,
     bpf_prog_type::BPF_PROG_TYPE_KPROBE,
 };
+
+use crate::attach::syscall::{bpf, bpf_status};
 
 /// Bytes for the verifier's words.
 const VERIFIER_LOG: usize = 1 << 14;
@@ -187,34 +189,11 @@ pub(super) fn first_of(array: &OwnedFd) -> io::Result<u64> {
         fields.key = &raw const key as u64;
         fields.__bindgen_anon_1.value = &raw mut value as u64;
     }
-    call(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &attr)?;
+    bpf_status(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &attr)?;
     Ok(value)
 }
 
 fn zeroed() -> bpf_attr {
     // SAFETY: all fields of the union are integers, for which zero is a value.
     unsafe { std::mem::zeroed() }
-}
-
-/// bpf(2), for the commands that return a new file descriptor.
-fn bpf(command: bpf_cmd, attr: &bpf_attr) -> io::Result<OwnedFd> {
-    let fd = i32::try_from(call(command, attr)?).map_err(|_| io::ErrorKind::InvalidData)?;
-    // SAFETY: a new file descriptor, which nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn call(command: bpf_cmd, attr: &bpf_attr) -> io::Result<libc::c_long> {
-    // SAFETY: the attributes are valid for their size, and what they point to outlives the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command as libc::c_long,
-            std::ptr::from_ref(attr),
-            size_of::<bpf_attr>(),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(result)
 }
