@@ -25,7 +25,6 @@ use crate::{
     binary::{GoBinary, Vaddr},
     plan::ProbePlan,
     sink::Sink,
-    target::{Liveness, Process},
 };
 
 /// Arms, counts, disarms, reports.
@@ -35,9 +34,7 @@ pub(super) async fn run(
     switch: Option<Switch>,
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
-    let process = config.target.process();
-    let pidfd = process.map(Process::pidfd).transpose()?;
-    let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
+    let mut ending = Ending::of(&config.target)?;
     let settings = settings(&config, prepared);
     let attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
     let began = monotonic_ns();
@@ -112,11 +109,7 @@ impl State {
                     continue;
                 }
             }
-            if config
-                .target
-                .process()
-                .is_some_and(|process| process.still_same() != Liveness::Same)
-            {
+            if config.target.is_over() {
                 return Ok(End::TargetExit);
             }
             let report = self.report(config, kernel, monotonic_ns() - self.began)?;

@@ -23,7 +23,7 @@ use crate::{
     attach::{AttachError, BATCH, Method, OneShots, Scope},
     plan::CoverPlan,
     sink::CoverSink,
-    target::{Liveness, Process, Target},
+    target::Target,
 };
 
 /// How long goinstr may not answer before its probes go: hot sites that nobody takes out cost most.
@@ -73,10 +73,8 @@ async fn run(
     switch: Switch,
     sink: &mut dyn CoverSink,
 ) -> Result<End, SessionError> {
-    let process = config.target.process();
-    let pidfd = process.map(Process::pidfd).transpose()?;
     // Before arming: a signal that comes meanwhile ends it in good order.
-    let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
+    let mut ending = Ending::of(&config.target)?;
     let mut resets = Resets::new(config.phases).map_err(SessionError::Runtime)?;
     let offsets: Vec<_> = config
         .plan
@@ -179,8 +177,7 @@ impl State<'_> {
                     }
                 }
                 _ = reports.tick() => {
-                    let process = self.config.target.process();
-                    if process.is_some_and(|process| process.still_same() != Liveness::Same) {
+                    if self.config.target.is_over() {
                         return Ok(End::TargetExit);
                     }
                     let report = self.report();

@@ -8,7 +8,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::aggregate::End;
+use super::SessionError;
+use crate::{
+    aggregate::End,
+    target::{Process, Target},
+};
 
 /// Registers a pidfd with the event loop.
 fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
@@ -26,8 +30,13 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Takes over the signals. `pidfd`: of the target, where it is one process.
-    pub fn new(pidfd: Option<OwnedFd>) -> io::Result<Self> {
+    /// Takes over the signals, and watches the target where it is one process.
+    pub fn of(target: &Target) -> Result<Self, SessionError> {
+        let pidfd = target.process().map(Process::pidfd).transpose()?;
+        Self::new(pidfd).map_err(SessionError::Runtime)
+    }
+
+    fn new(pidfd: Option<OwnedFd>) -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

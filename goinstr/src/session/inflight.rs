@@ -13,7 +13,7 @@ use super::clock::{Clock, monotonic_ns};
 use super::ending::Ending;
 use crate::aggregate::{Inflight, OpenStack};
 use crate::binary::{GoBinary, LayoutDoubt, RuntimeLayout, goroutines};
-use crate::target::{Liveness, Process, Target};
+use crate::target::Target;
 
 /// What is looked at.
 #[derive(Debug)]
@@ -49,9 +49,7 @@ pub fn inflight(
         .build()
         .map_err(SessionError::Runtime)?;
     runtime.block_on(async {
-        let process = config.target.process();
-        let pidfd = process.map(Process::pidfd).transpose()?;
-        let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
+        let mut ending = Ending::of(&config.target)?;
         ending.after(config.duration);
         let mut looks = interval(pause);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -60,7 +58,7 @@ pub fn inflight(
                 biased;
                 _ = ending.wait() => return Ok(()),
                 _ = looks.tick() => {
-                    if process.is_some_and(|process| process.still_same() != Liveness::Same) {
+                    if config.target.is_over() {
                         return Ok(());
                     }
                     look(config, &reasons, &mut show)?;

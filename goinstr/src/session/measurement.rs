@@ -2,7 +2,6 @@
 
 use std::{io, time::Duration};
 
-use aya_log::EbpfLogger;
 use goinstr_common::{
     control::{PHASE_CLOSING, PHASE_RECORDING},
     counter::{DROPPED_RECORDS, UNBINNED},
@@ -28,10 +27,10 @@ use crate::{
         SessionInfo, ShedEvent, States,
     },
     attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
-    event::{Event, Reader},
+    event::{Diagnostics, Event, Reader},
     plan::{PlannedFunction, WaitSlots},
     sink::Sink,
-    target::{Liveness, Process, Target},
+    target::{Process, Target},
 };
 
 /// Arms, measures, disarms, reports.
@@ -41,16 +40,14 @@ pub(super) async fn run(
     switch: Option<Switch>,
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
-    let process = config.target.process();
-    let pidfd = process.map(Process::pidfd).transpose()?;
     // Before arming: a signal that comes meanwhile ends the measurement in good order.
-    let mut ending = Ending::new(pidfd).map_err(SessionError::Runtime)?;
+    let mut ending = Ending::of(&config.target)?;
     let mut settings = settings(&config, prepared);
     if config.raw {
         settings.costs = Costs::default();
     }
     let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
-    let mut logger = attached.kernel.take_logger();
+    let mut diagnostics = Diagnostics::new(attached.kernel.take_logger());
     let ring = attached.kernel.take_ring()?;
     let mut state = State {
         reader: Reader::new(ring, config.plan.functions.len(), settings.ring_bytes),
@@ -84,7 +81,7 @@ pub(super) async fn run(
         .watch(
             &config,
             &attached.kernel,
-            &mut logger,
+            &mut diagnostics,
             (&mut ending, &mut guard),
             sink,
         )
@@ -96,7 +93,7 @@ pub(super) async fn run(
     attached.kernel.set_phase(PHASE_CLOSING);
     state.ended = Some(monotonic_ns());
     let kernel = attached.disarm();
-    state.finish(&kernel, &mut logger, end, sink)?;
+    state.finish(&kernel, &mut diagnostics, end, sink)?;
     Ok(end)
 }
 
@@ -125,7 +122,7 @@ impl State {
         &mut self,
         config: &Config,
         kernel: &Kernel,
-        logger: &mut Option<EbpfLogger<&'static dyn log::Log>>,
+        diagnostics: &mut Diagnostics,
         (ending, guard): (&mut Ending, &mut Guard),
         sink: &mut dyn Sink,
     ) -> End {
@@ -152,7 +149,7 @@ impl State {
                     self.drain(sink);
                     let now = self.clock.unix_ns(monotonic_ns());
                     self.write(|| sink.settle(open.as_deref(), now));
-                    if config.target.process().is_some_and(|process| process.still_same() != Liveness::Same) {
+                    if config.target.is_over() {
                         return End::TargetExit;
                     }
                     let report = self.report(kernel);
@@ -161,7 +158,7 @@ impl State {
                 }
                 () = sleep(self.reader.pause()) => {
                     self.drain(sink);
-                    flush(logger);
+                    diagnostics.pass_on();
                 }
             }
         }
@@ -198,12 +195,12 @@ impl State {
     fn finish(
         mut self,
         kernel: &Kernel,
-        logger: &mut Option<EbpfLogger<&'static dyn log::Log>>,
+        diagnostics: &mut Diagnostics,
         end: End,
         sink: &mut dyn Sink,
     ) -> Result<(), SessionError> {
         while self.drain(sink) != 0 {}
-        flush(logger);
+        diagnostics.pass_on();
         let now = monotonic_ns();
         let open = kernel.open_calls()?;
         // Calls of functions that were shed may be over.
@@ -320,12 +317,6 @@ impl State {
                 }
             }
         })
-    }
-}
-
-fn flush(logger: &mut Option<EbpfLogger<&'static dyn log::Log>>) {
-    if let Some(logger) = logger {
-        logger.flush();
     }
 }
 

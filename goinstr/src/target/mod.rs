@@ -91,6 +91,13 @@ impl Target {
         }
     }
 
+    /// Whether the one process has exited or become another program. Never so where it isn't one.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.process()
+            .is_some_and(|process| process.still_same() != Liveness::Same)
+    }
+
     /// The file to measure, open: the executable, unless [`Target::measure`] chose another.
     #[must_use]
     pub fn image(&self) -> &Executable {
