@@ -281,16 +281,8 @@ fn recovering_sp(gp: u64) -> Option<u64> {
 /// Entry of `runtime.Goexit`.
 #[inline(always)]
 pub fn goexit_entry(ctx: &ProbeContext) {
-    let process = bpf_get_current_pid_tgid();
-    if phase(process).is_none() {
-        return;
-    }
-    stat::count(counter::UNWIND_HITS);
     // A goroutine without open calls has none that could be ended too early.
-    if let Ok(place) = Place::of(ctx, process)
-        && let Some(shadow) = Shadow::find(&place.key, process)
-    {
-        shadow.belong_to(place.goid, now);
+    if let Some((place, shadow)) = exiting(ctx) {
         shadow.set_goexit_offset(place.offset);
     }
 }
@@ -298,16 +290,20 @@ pub fn goexit_entry(ctx: &ProbeContext) {
 /// The last call in `runtime.Goexit`: all calls of the goroutine are over.
 #[inline(always)]
 pub fn goexit(ctx: &ProbeContext) {
-    let process = bpf_get_current_pid_tgid();
-    if phase(process).is_none() {
-        return;
-    }
-    stat::count(counter::UNWIND_HITS);
-    if let Ok(place) = Place::of(ctx, process)
-        && let Some(shadow) = Shadow::find(&place.key, process)
-    {
-        shadow.belong_to(place.goid, now);
+    if let Some((_, shadow)) = exiting(ctx) {
         unwind(&shadow, 0, now());
         shadow.set_goexit_offset(0);
     }
+}
+
+/// A hit in `runtime.Goexit`, where it concerns a measured goroutine with a shadow stack.
+#[inline(always)]
+fn exiting(ctx: &ProbeContext) -> Option<(Place, Shadow)> {
+    let process = bpf_get_current_pid_tgid();
+    phase(process)?;
+    stat::count(counter::UNWIND_HITS);
+    let place = Place::of(ctx, process).ok()?;
+    let shadow = Shadow::find(&place.key, process)?;
+    shadow.belong_to(place.goid, now);
+    Some((place, shadow))
 }

@@ -64,7 +64,13 @@ pub fn count_entry(func: u32) {
 /// Counts a call's end, and nothing else of it.
 #[inline(always)]
 pub fn count_end(func: u32, returned: bool) {
-    let Some(stat) = of(func) else { return };
+    if let Some(stat) = of(func) {
+        add_end(stat, returned);
+    }
+}
+
+#[inline(always)]
+fn add_end(stat: *mut FuncStat, returned: bool) {
     // SAFETY: an element of `STATS`.
     unsafe {
         if returned {
@@ -79,13 +85,9 @@ pub fn count_end(func: u32, returned: bool) {
 #[inline(always)]
 pub fn count_finished(func: u32, returned: bool, duration: u64, self_ns: u64, corrected: u64) {
     let Some(stat) = of(func) else { return };
+    add_end(stat, returned);
     // SAFETY: an element of `STATS`.
     unsafe {
-        if returned {
-            add(&raw mut (*stat).returned, 1);
-        } else {
-            add(&raw mut (*stat).unwound, 1);
-        }
         add(&raw mut (*stat).total_ns, duration);
         add(&raw mut (*stat).self_ns, self_ns);
         if corrected != 0 {
