@@ -58,6 +58,7 @@ pub struct Test {
     needs_c: bool,
     needs_register_writes: bool,
     needs: &'static [&'static str],
+    obstacle: Option<String>,
     alone: bool,
     run: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
 }
@@ -72,6 +73,7 @@ pub fn test(
         needs_c: false,
         needs_register_writes: false,
         needs: &[],
+        obstacle: None,
         alone: false,
         run: Box::new(run),
     }
@@ -90,6 +92,14 @@ impl Test {
     pub fn needing(self, tools: &'static [&'static str]) -> Self {
         Self {
             needs: tools,
+            ..self
+        }
+    }
+
+    /// It can't run here, where there is a reason why.
+    pub fn unless(self, obstacle: Option<impl Into<String>>) -> Self {
+        Self {
+            obstacle: obstacle.map(Into::into),
             ..self
         }
     }
@@ -168,9 +178,13 @@ fn main() -> ExitCode {
         if !missing.is_empty() {
             eprintln!("{} is ignored: no {}", test.name, missing.join(", no "));
         }
+        if let Some(why) = &test.obstacle {
+            eprintln!("{} is ignored: {why}", test.name);
+        }
         let ignored = obstacle.is_some()
             || (test.needs_c && no_c)
             || (test.needs_register_writes && no_writes.is_some())
+            || test.obstacle.is_some()
             || !missing.is_empty();
         Trial::test(test.name, move || {
             static MACHINE: RwLock<()> = RwLock::new(());

@@ -78,17 +78,22 @@ fn file(name: &str) -> PathBuf {
     build::scratch().join(name)
 }
 
-/// Records a run of target `nesting` to the end.
-fn recorded(name: &str) -> Result<(PathBuf, Truth, Report)> {
-    let path = file(name);
-    let mut target = Target::start(&Build::of("nesting").executable()?, &[""; 0])?;
+/// Starts to record a target.
+fn recording(target: &Target, path: &Path) -> Result<Measurement> {
     let args = [
         "--no-guard",
         "-o",
         path.to_str().context("UTF-8")?,
         "main.*",
     ];
-    let measurement = Measurement::start_command("record", target.pid, &args)?;
+    Measurement::start_command("record", target.pid, &args)
+}
+
+/// Records a run of target `nesting` to the end.
+fn recorded(name: &str) -> Result<(PathBuf, Truth, Report)> {
+    let path = file(name);
+    let mut target = Target::start(&Build::of("nesting").executable()?, &[""; 0])?;
+    let measurement = recording(&target, &path)?;
     target.go()?;
     let truth = target.truth()?;
     let report = measurement.interrupt()?;
@@ -307,13 +312,7 @@ fn perfetto() -> Result<()> {
 fn kill() -> Result<()> {
     let path = file("killed.goinstr");
     let mut target = Target::start(&Build::of("nesting").executable()?, &[""; 0])?;
-    let args = [
-        "--no-guard",
-        "-o",
-        path.to_str().context("UTF-8")?,
-        "main.*",
-    ];
-    let measurement = Measurement::start_command("record", target.pid, &args)?;
+    let measurement = recording(&target, &path)?;
     target.go()?;
     let truth = target.truth()?;
     // Each second something is written: the frame after the calls is there when a later one is.
