@@ -47,6 +47,18 @@ pub enum AttachError {
         /// The kernel's or the loader's words.
         reason: String,
     },
+    /// The kernel lacks what the probe programs are made with.
+    #[error(
+        "this kernel ({release}) can't run goinstr's probe programs: {lacks}; goinstr needs {needs}"
+    )]
+    Kernel {
+        /// As `uname -r` prints it.
+        release: String,
+        /// What it lacks, by name.
+        lacks: String,
+        /// What has it.
+        needs: String,
+    },
     /// A map could not be made or mapped.
     #[error(
         "no room in the kernel for goinstr's tables ({what}: {source}); choose fewer functions, or raise the memory limit"

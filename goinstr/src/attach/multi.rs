@@ -30,7 +30,7 @@ use goinstr_common::cookie;
 
 use super::syscall::bpf;
 use super::{
-    AttachError, Scope,
+    AttachError, Scope, features,
     kernel::{OBJECT, map_fds},
     sites::{Group, Sites},
 };
@@ -318,7 +318,7 @@ impl Programs {
                     .lines()
                     .rev()
                     .find(|line| !line.starts_with("processed "));
-                refused(name, format!("{source} ({})", last.unwrap_or_default()))
+                features::refused(name, format!("{source} ({})", last.unwrap_or_default()))
             }
         })
     }

@@ -12,7 +12,7 @@ use aya::{
     },
 };
 
-use super::{AttachError, Scope, error::ARM_BY_PERF, sites::Sites};
+use super::{AttachError, Scope, error::ARM_BY_PERF, features, sites::Sites};
 
 /// Open files a site takes: the perf event and the link.
 const FILES_PER_SITE: u64 = 2;
@@ -174,10 +174,9 @@ fn program_error(
                 exe: exe.to_owned(),
                 source,
             },
-            _ if matches!(error, ProgramError::LoadError { .. }) => AttachError::Program {
-                program: program.to_owned(),
-                reason: source.to_string(),
-            },
+            _ if matches!(error, ProgramError::LoadError { .. }) => {
+                features::refused(program, source.to_string())
+            }
             _ => AttachError::Arm {
                 program,
                 sites,

@@ -5,7 +5,7 @@ use super::{guest::MARK, machine::Kernel};
 /// The live tests that a guest runs. Left out are those that need a Go toolchain or a C compiler
 /// there or compare times, and most others: to load the kernel program takes the verifier up to a
 /// minute under emulation. `--test` runs any of those for which there are targets.
-pub const TESTS: [&str; 8] = [
+pub const TESTS: [&str; 14] = [
     "panic::recovered_at_every_depth",
     "stack::growth_in_the_middle_of_calls_counts_once",
     "lifetime::children_of_the_target_are_not_counted",
@@ -14,10 +14,17 @@ pub const TESTS: [&str; 8] = [
     "modes::grow_armed_by_perf_events",
     "open::before_attaching_are_orphan_returns",
     "nesting::exclusive_times_add_up",
+    "counting::grow_is_exact",
+    "counting::callers_are_exact",
+    "states::of_single_calls",
+    "returning::grow_by_the_program",
+    "returning::goexit_by_the_program",
+    "faults::the_wall_clock_jumps",
 ];
 
 /// The Go programs that these measure: `testdata/targets/NAME`.
-pub const TARGETS: [&str; 9] = [
+pub const TARGETS: [&str; 11] = [
+    "callers",
     "goexit",
     "grow",
     "ifacewrap",
@@ -25,6 +32,7 @@ pub const TARGETS: [&str; 9] = [
     "openbefore",
     "panics",
     "signals",
+    "states",
     "steady",
     "threads",
 ];
@@ -46,13 +54,16 @@ fn run(tests: &[String]) -> String {
         r#"
 (echo go; sleep 3000) | /targets/steady-* >/tmp/steady &
 sleep 1
-goinstr attach --pid $! --no-guard --output json --duration 1s 'main.*' >/tmp/out
+goinstr attach --pid $! --no-guard --output json --duration 1s 'main.*' >/tmp/out 2>/tmp/error
+cat /tmp/error
 grep -E '"type":"(session|ledger)"' /tmp/out
 kill $!
 "#,
     );
     // The kernel's verifier takes its time under emulation; the first measurement above calibrated.
     script.push_str("export GOINSTR_LIVE_OPTIONS=--raw GOINSTR_LIVE_PATIENCE=600\n");
+    // The guest's clock is nobody else's.
+    script.push_str("export GOINSTR_LIVE_CLOCK=1\n");
     for test in tests {
         script.push_str(&format!("live --color never --test-threads 1 {test}\n"));
     }

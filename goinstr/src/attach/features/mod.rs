@@ -14,6 +14,44 @@ pub use check::{Check, Verdict};
 pub use kernel::has_uprobe_multi;
 pub use order::newest_first;
 
+use super::AttachError;
+
+/// What to say of a program that this kernel refuses: what the kernel lacks, where that is known to
+/// be fatal, or else the refusal itself.
+pub(super) fn refused(program: &str, reason: String) -> AttachError {
+    match lacking(&kernel::checks()) {
+        Some((lacks, needs)) => AttachError::Kernel {
+            release: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
+            lacks,
+            needs,
+        },
+        None => AttachError::Program {
+            program: program.to_owned(),
+            reason,
+        },
+    }
+}
+
+/// What all fatal checks found, and the last one's remedy: features came one after the other.
+fn lacking(checks: &[Check]) -> Option<(String, String)> {
+    let fatal: Vec<_> = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Fatal)
+        .collect();
+    let found: Vec<_> = fatal
+        .iter()
+        .map(|check| format!("{}: {}", check.name, check.detail))
+        .collect();
+    let remedy = fatal.last()?.remedy.clone();
+    Some((
+        found.join(", "),
+        remedy.unwrap_or_else(|| "a newer kernel".to_owned()),
+    ))
+}
+
 /// All checks of the kernel and of this user's rights, the most basic first.
 #[must_use]
 pub fn checks() -> Vec<Check> {
@@ -21,4 +59,38 @@ pub fn checks() -> Vec<Check> {
     checks.extend(kernel::checks());
     checks.extend(limits::checks());
     checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kernel_lacks_is_named_with_what_has_it() {
+        let good = Check::good("ring_buffer", "made one");
+        let limited = Check::limited("uprobe_multi", "no such links", "slower");
+        assert_eq!(lacking(&[good.clone(), limited.clone()]), None);
+        let fatal = |name, since: &str| {
+            Check::fatal(
+                name,
+                "the kernel does not have it",
+                "nothing can be measured",
+            )
+            .remedy(format!("a kernel that has it (Linux {since} or newer)"))
+        };
+        let checks = [
+            good,
+            fatal("attach_cookie", "5.15"),
+            fatal("bpf_loop", "5.17"),
+            limited,
+        ];
+        assert_eq!(
+            lacking(&checks),
+            Some((
+                "attach_cookie: the kernel does not have it, bpf_loop: the kernel does not have it"
+                    .to_owned(),
+                "a kernel that has it (Linux 5.17 or newer)".to_owned()
+            ))
+        );
+    }
 }
