@@ -23,6 +23,11 @@ pub enum BinaryError {
     #[error("{path} has no Go function table; is it a Go program, and not packed (upx)?")]
     NotGo { path: PathBuf },
     #[error(
+        "{path} was built by {version}, but has no function table (pclntab) of a form that is known; \
+         use a goinstr that knows this Go version, or compare the file with its original"
+    )]
+    UnknownTable { path: PathBuf, version: String },
+    #[error(
         "{path} was built by {version}; goinstr measures programs built by Go 1.17 and later, rebuild it"
     )]
     TooOld { path: PathBuf, version: String },

@@ -421,7 +421,12 @@ fn no_module(path: &Path, elf: &Elf) -> BinaryError {
     if elf.cut_short() {
         return Fault::Damaged("it ends before its segments do").on(path);
     }
-    BinaryError::NotGo {
-        path: path.to_owned(),
+    let path = path.to_owned();
+    match BuildInfo::of(elf).map(|info| info.go_version) {
+        None => BinaryError::NotGo { path },
+        Some(version) if version::go_minor(&version).is_some_and(|minor| minor < 17) => {
+            BinaryError::TooOld { path, version }
+        }
+        Some(version) => BinaryError::UnknownTable { path, version },
     }
 }

@@ -262,6 +262,30 @@ fn what_is_no_go_program_is_refused_in_words() {
     ));
 }
 
+/// As a Go to come may write it, or one before 1.16 wrote it.
+#[test]
+fn a_function_table_of_another_form_is_refused_by_the_go_that_wrote_it() {
+    let built = build("basic", &[]);
+    let binary = built.open();
+    let version = binary.go_version().unwrap();
+    let mut bytes = fs::read(&built.path).unwrap();
+    let magics = [[0xf0, 0xff, 0xff, 0xff], [0xf1, 0xff, 0xff, 0xff]];
+    for magic in magics {
+        let places: Vec<usize> = memchr::memmem::find_iter(&bytes, &magic).collect();
+        for at in places {
+            bytes[at] = 0xe1;
+        }
+    }
+    let changed = tempfile::NamedTempFile::new().unwrap();
+    fs::write(changed.path(), &bytes).unwrap();
+    let error = GoBinary::open(changed.path()).unwrap_err();
+    assert!(
+        matches!(&error, BinaryError::UnknownTable { version: told, .. } if told == version),
+        "{error}"
+    );
+    assert!(error.to_string().contains(version), "{error}");
+}
+
 /// The runtime's own variable says the version where the linker wrote no build info.
 #[test]
 fn without_build_info_the_version_is_found_and_all_else_works() {
