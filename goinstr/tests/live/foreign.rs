@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 
 use crate::{
     Test,
-    support::{build::Build, case::Case, toolchain},
+    support::{build::Build, case::Case, coverage::Covering, process::Target, toolchain},
     test,
 };
 
@@ -20,6 +20,12 @@ pub fn tests() -> Vec<Test> {
             wrappers,
         ),
     ];
+    if cfg!(target_arch = "x86_64") {
+        tests.push(test(
+            "foreign::an_exchange_that_the_kernel_takes_for_a_nop_is_left_alone",
+            exchange,
+        ));
+    }
     if toolchain::usual().is_some_and(|go| go.at_least(23)) {
         tests.push(test("foreign::loop_bodies_and_coroutines", || {
             Case::of(Build::of("iterators")).exact().map(drop)
@@ -52,6 +58,26 @@ fn locked() -> Result<()> {
         measured.report.skipped.contains_key("main.orMask"),
         "main.orMask begins with a LOCK prefix and was not skipped: {:?}",
         measured.report.skipped
+    );
+    Ok(())
+}
+
+/// The target ends with a panic if the exchange is left out.
+fn exchange() -> Result<()> {
+    let case = Case::of(Build::of("exchange"));
+    case.may_skip(&["main.check"]).exact()?;
+    // Coverage puts its probes elsewhere.
+    let mut target = Target::start(&Build::of("exchange").executable()?, &[] as &[&str])?;
+    let pid = target.pid.to_string();
+    let covering = Covering::start(&["--pid", &pid, "main.*", "--lines"])?;
+    target.go()?;
+    target.wait_for(r#""type":"done""#)?;
+    let report = covering.interrupt()?;
+    target.release()?;
+    ensure!(
+        report.covered().contains("main.exchange"),
+        "{:?}",
+        report.functions
     );
     Ok(())
 }

@@ -76,6 +76,8 @@ pub enum Refusal {
     Lock,
     /// amd64: it carries a CS, DS, ES or SS segment prefix.
     SegmentPrefix,
+    /// amd64: an exchange of RAX with R8, which the kernel takes for a NOP and leaves out.
+    Misread,
     /// Its opcode is not on the kernel's list of those that may be executed out of line.
     Opcode,
     /// arm64: an exclusive load or store, whose reservation a single step would lose.
@@ -91,6 +93,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Lock => "it carries a LOCK prefix",
             Self::SegmentPrefix => "it carries a segment prefix",
+            Self::Misread => "the kernel would take it for a NOP and leave it out",
             Self::Opcode => "the kernel doesn't execute it out of line",
             Self::Exclusive => "it is an exclusive load or store",
             Self::Literal => "it loads relative to its own address",

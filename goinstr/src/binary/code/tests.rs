@@ -245,12 +245,20 @@ fn amd64_kernel_refusals_and_emulations() {
         refusal(&[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]),
         Some(Refusal::SegmentPrefix)
     );
+    // xchg rax, r8; xchg eax, r8d; xchg ax, r8w
+    for exchange in [&[0x49, 0x90][..], &[0x41, 0x90], &[0x66, 0x41, 0x90]] {
+        assert_eq!(refusal(exchange), Some(Refusal::Misread), "{exchange:x?}");
+    }
     assert_eq!(refusal(&[0xf4]), Some(Refusal::Opcode)); // hlt
     assert_eq!(refusal(&[0x0f, 0x0b]), Some(Refusal::Opcode)); // ud2
     assert_eq!(refusal(&[0xc5, 0xfe, 0x6f, 0x06]), Some(Refusal::Opcode)); // vmovdqu ymm0, [rsi]
     for accepted in [
         &[0xc3][..],
         &[0x55],
+        &[0x90],
+        &[0xf3, 0x90],       // pause
+        &[0x66, 0x48, 0x90], // a NOP of three bytes
+        &[0x48, 0x92],       // xchg rax, rdx
         &[0x41, 0x57],
         &[0x48, 0x83, 0xec, 0x18],
         &[0xc5, 0xf8, 0x77],

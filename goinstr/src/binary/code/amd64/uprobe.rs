@@ -15,6 +15,16 @@ pub(super) fn refusal(instruction: &[u8]) -> Option<Refusal> {
         match rest {
             [0xf0, ..] => return Some(Refusal::Lock),
             [0x26 | 0x2e | 0x36 | 0x3e, ..] => return Some(Refusal::SegmentPrefix),
+            // `xchg rax, r8`: its opcode is NOP's, and the kernel looks at nothing else
+            // (`branch_setup_xol_ops`). Emulated as a NOP, it corrupts the program that runs it:
+            // up to Go 1.20 runtime.gcWriteBarrierR8 begins with one.
+            [
+                0x41 | 0x43 | 0x45 | 0x47 | 0x49 | 0x4b | 0x4d | 0x4f,
+                0x90,
+                ..,
+            ] => {
+                return Some(Refusal::Misread);
+            }
             [0x64..=0x67 | 0xf2 | 0xf3 | 0x40..=0x4f, after @ ..] => rest = after,
             // The opcode after a VEX prefix is looked up as if it were one byte alone.
             [0xc5, _, opcode, ..] | [0xc4, _, _, opcode, ..] | [0x62, _, _, _, opcode, ..] => {
