@@ -14,7 +14,7 @@ use std::{io, path::Path};
 
 use goinstr_common::control::{PHASE_CLOSING, PHASE_RECORDING};
 
-use self::child::{Child, FUNCTIONS};
+use self::child::{CALLS, Child, FUNCTIONS};
 use super::{
     Aggregation, AttachError, Attached, Costs, Kernel, Method, Returns, Scope, Settings, Watch,
     costs::EntryCosts, own_text,
@@ -125,12 +125,10 @@ fn plan(layout: RuntimeLayout, states: bool) -> io::Result<(ProbePlan, u64)> {
 fn all_counted(kernel: &Kernel) -> io::Result<()> {
     for function in 0..2 {
         let totals = kernel.totals(function);
-        if (totals.entries, totals.returned) != (child::CALLS_OF_EACH, child::CALLS_OF_EACH) {
+        if (totals.entries, totals.returned) != (CALLS as u64, CALLS as u64) {
             return Err(io::Error::other(format!(
                 "{} entries and {} returns of {} calls were seen",
-                totals.entries,
-                totals.returned,
-                child::CALLS_OF_EACH
+                totals.entries, totals.returned, CALLS
             )));
         }
     }
@@ -138,7 +136,7 @@ fn all_counted(kernel: &Kernel) -> io::Result<()> {
 }
 
 fn costs(times: &child::Times, kernel: &Kernel) -> Costs {
-    let [emulated, stepped, entry] = times.lower_quartiles();
+    let [emulated, stepped, entry] = times.means();
     Costs {
         emulated: EntryCosts {
             own_ns: own(kernel, 0),
@@ -153,7 +151,7 @@ fn costs(times: &child::Times, kernel: &Kernel) -> Costs {
 }
 
 fn entry_costs(times: &child::Times) -> Costs {
-    let [emulated, stepped, _] = times.lower_quartiles();
+    let [emulated, stepped, _] = times.means();
     let entry = |pair_ns| EntryCosts { own_ns: 0, pair_ns };
     Costs {
         emulated: entry(emulated),
@@ -162,15 +160,18 @@ fn entry_costs(times: &child::Times) -> Costs {
     }
 }
 
-/// The lower quartile of an empty function's durations.
+/// The mean of an empty function's durations, in ns, without the slowest.
 fn own(kernel: &Kernel, function: u32) -> u32 {
-    let calls: u64 = kernel.histogram(function).map(|(_, _, calls)| calls).sum();
-    let mut seen = 0;
-    let quartile = kernel.histogram(function).find(|&(_, _, here)| {
+    let (mut seen, mut sum) = (0, 0);
+    for (low, width, calls) in kernel.histogram(function) {
+        let here = calls.min(usual(CALLS) as u64 - seen);
         seen += here;
-        seen * 4 >= calls
-    });
-    quartile.map_or(0, |(low, width, _)| {
-        u32::try_from(low + (width - 1) / 2).unwrap_or(u32::MAX)
-    })
+        sum += (low + (width - 1) / 2) * here;
+    }
+    u32::try_from(sum / seen.max(1)).unwrap_or(u32::MAX)
+}
+
+/// How many of so many calls are not of the slowest.
+const fn usual(calls: usize) -> usize {
+    calls - calls / 20
 }

@@ -117,39 +117,6 @@ impl Way {
     }
 }
 
-/// The duration of `main.parent` as goinstr measures it with its 1,000 callees traced, and as it is untraced; ns.
-pub fn parent(exe: &Path, target: &mut Target) -> Result<(f64, f64)> {
-    const CALLS: u64 = 20;
-    let plan = plan_of(exe, "/^main\\.(parent|spin)$/")?;
-    let costs = calibration::measure(plan.layout, None, Watch::Calls, false, false)?;
-    let mut pairs = Vec::new();
-    for _ in 0..5 {
-        let truth = target.time("parent", CALLS)?;
-        let attached = Attached::arm(
-            &plan,
-            exe,
-            &settings(target.pid(), Aggregation::Kernel, costs),
-        )?;
-        attached.kernel.set_phase(PHASE_RECORDING);
-        target.time("parent", CALLS)?;
-        attached.kernel.set_phase(PHASE_CLOSING);
-        let kernel = attached.disarm();
-        let id = plan
-            .functions
-            .iter()
-            .position(|function| function.name == "main.parent");
-        let totals = kernel.totals(u32::try_from(id.context("no main.parent")?)?);
-        ensure!(
-            totals.returned == CALLS,
-            "{} of {CALLS} calls were counted",
-            totals.returned
-        );
-        pairs.push((totals.total_ns as f64 / CALLS as f64, truth));
-    }
-    pairs.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
-    Ok(pairs[pairs.len() / 2])
-}
-
 /// The sizes of the kernel programs as they are loaded to measure durations.
 pub fn sizes(exe: &Path) -> Result<Vec<ProgramSize>> {
     let plan = plan_of(exe, "main.work")?;
@@ -158,7 +125,8 @@ pub fn sizes(exe: &Path) -> Result<Vec<ProgramSize>> {
     Ok(ProgramSize::of_all(&plan, &settings)?)
 }
 
-fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
+/// Settings for measuring one process.
+pub fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
     Settings {
         shedding: false,
         watch: Watch::Calls,
@@ -176,7 +144,8 @@ fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
     }
 }
 
-fn plan_of(exe: &Path, pattern: &str) -> Result<ProbePlan> {
+/// The plan for the functions that a pattern chooses.
+pub fn plan_of(exe: &Path, pattern: &str) -> Result<ProbePlan> {
     let binary = GoBinary::open(exe)?;
     Ok(plan(&binary, &[Pattern::parse(pattern)?])?)
 }

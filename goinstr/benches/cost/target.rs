@@ -1,4 +1,4 @@
-//! The Go program whose calls are timed: `testdata/targets/calls`.
+//! Go programs that are measured, and the one whose calls are timed: `testdata/targets/calls`.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -8,10 +8,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Builds it with the Go on PATH.
-pub fn build() -> Result<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets/calls");
-    let exe = Path::new(env!("CARGO_TARGET_TMPDIR")).join("calls");
+/// Builds a program of `testdata/targets` with the Go on PATH.
+pub fn build(name: &str) -> Result<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../testdata/targets")
+        .join(name);
+    let exe = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let built = Command::new("go")
         .args(["build", "-buildvcs=false", "-o"])
         .arg(&exe)
@@ -23,7 +25,7 @@ pub fn build() -> Result<PathBuf> {
     Ok(exe)
 }
 
-/// It, running.
+/// `calls`, running.
 pub struct Target {
     child: Child,
     stdin: ChildStdin,
