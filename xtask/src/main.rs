@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod command;
 mod demo;
+mod faults;
 mod fuzz;
 mod go;
 mod kernel_toolchain;
@@ -44,6 +45,8 @@ enum Task {
     Test(test::Arguments),
     /// Measure what measuring costs, as root
     Bench(bench::Arguments),
+    /// Try every fault many times and print what came of it
+    Faults(faults::Arguments),
     /// Throw guided random bytes at what reads untrusted ones
     Fuzz(fuzz::Arguments),
     /// Attach to a server under load again and again, for an hour or as long as told
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Faults(arguments) => faults::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Toolchains => toolchains::run(),

@@ -83,6 +83,12 @@ impl Lines {
         }
     }
 
+    /// What came first: a Go program that dies gives its reason before its goroutines.
+    pub fn beginning(&self) -> String {
+        let to = self.seen.len().min(30);
+        self.seen[..to].join("\n")
+    }
+
     /// The last lines, for an error.
     pub fn tail(&self) -> String {
         let from = self.seen.len().saturating_sub(5);

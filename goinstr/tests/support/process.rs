@@ -80,7 +80,17 @@ impl Target {
 
     /// Waits until the target is done and returns what it told.
     pub fn truth(&mut self) -> Result<Truth> {
-        self.wait_for(r#""type":"done""#)?;
+        if let Err(error) = self.wait_for(r#""type":"done""#) {
+            // One that died says why on stderr.
+            let Some(status) = self.child.try_wait()? else {
+                return Err(error);
+            };
+            self.errors.wait_for_end(patience())?;
+            bail!(
+                "{error:#}; it ended with {status}: {}",
+                self.errors.beginning()
+            );
+        }
         Truth::parse(&self.lines.seen)
     }
 
