@@ -49,7 +49,7 @@ pub fn has(tool: &str) -> bool {
         }
         tool => {
             let mut command = Command::new(tool);
-            command.arg("--version");
+            command.arg(if tool == "tmux" { "-V" } else { "--version" });
             command
         }
     };
