@@ -6,6 +6,7 @@ mod compare;
 mod coverage;
 mod distribution;
 mod durations;
+mod exported;
 mod inflight;
 mod profile;
 mod report;
@@ -17,6 +18,7 @@ pub use call_tree::{CallTree, Nested, Nesting, Path};
 pub use compare::{Difference, Moved, Sample, Verdict, compare, judge};
 pub use coverage::{CoverLedger, CoverReport, Coverage};
 pub use distribution::{Distribution, Slot};
+pub use exported::Exported;
 pub use inflight::{Inflight, OpenStack};
 pub use profile::{Block, Profile, ProfileFile, ProfileFunction};
 pub use report::{

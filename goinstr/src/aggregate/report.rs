@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::States;
+use super::{Exported, States};
 
 use super::distribution::Distribution;
 
@@ -278,6 +278,8 @@ pub struct Ledger {
     pub probe_hits: u64,
     /// What they cost the target altogether, where the cost of a hit is known.
     pub probe_cost_ns: Option<u64>,
+    /// What of it went to a collector, where one was to be told.
+    pub exported: Option<Exported>,
     /// Why the measurement ended.
     pub end: End,
 }

@@ -26,7 +26,10 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     let delivery = out.delivery();
     let main = sink(attach, out);
     let slower_than = attach.slower_than.map(session::nanos);
-    let mut sink = attach.views.around(main, slower_than)?;
+    let mut sink = {
+        let full_screen = attach.views.full_screen(&attach.output);
+        attach.views.around(main, slower_than, full_screen)?
+    };
     let go_version = binary.go_version().map(str::to_owned);
     let arch = binary.arch().name();
     let load_bias = subject::load_bias(&target, &binary);

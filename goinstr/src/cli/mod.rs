@@ -15,6 +15,7 @@ mod inflight;
 mod inspect;
 mod list;
 mod logging;
+mod otlp;
 mod output;
 mod pager;
 mod progress;

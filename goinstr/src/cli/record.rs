@@ -13,14 +13,14 @@ use super::args::{self, AttachBy, Format, PATTERN_HELP, Which, time};
 use super::attach::{explain, states};
 use super::config::{guard, patterns, ring_bytes, selection, usage};
 use super::failure::Failure;
+use super::otlp::Otlp;
 use super::output::Output;
 use super::{subject, verified};
-use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo, ShedEvent};
 use crate::attach::{Aggregation, Method};
-use crate::plan::{Pattern, ProbePlan};
+use crate::plan::Pattern;
 use crate::recording::RecordingSink;
 use crate::session::{self, Budget, SessionError};
-use crate::sink::{JsonSink, Sink, Sort, TableOptions, TableSink};
+use crate::sink::{Complaints, Cut, JsonSink, Many, One, Sink, Sort, TableOptions, TableSink};
 use crate::target::{Selection, Target};
 
 /// What a kill loses at most.
@@ -71,6 +71,8 @@ pub(super) struct Typed {
     /// Arm in this way, and not in the best that the kernel has
     #[arg(long, value_enum, value_name = "WAY")]
     attach_by: Option<AttachBy>,
+    #[command(flatten)]
+    otlp: Otlp,
 }
 
 /// What is meant.
@@ -88,6 +90,7 @@ pub(super) struct Record {
     method: Option<Method>,
     states: bool,
     guard: Option<Budget>,
+    otlp: Otlp,
 }
 
 impl Record {
@@ -100,6 +103,7 @@ impl Record {
         let guard = guard("record", typed.max_overhead, typed.no_guard)?;
         Ok(Self {
             states: typed.states,
+            otlp: typed.otlp,
             guard,
             selection: selection("record", which.pid, which.name, which.exe)?,
             patterns: patterns("record", typed.patterns.into_iter())?,
@@ -161,8 +165,18 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         target,
     };
     drop(binary);
-    let mut both = Both { recording, shown };
-    match session::run(config, &mut both) {
+    // First, so that whoever sees the session line finds a recording.
+    let mut sinks = vec![One {
+        sink: Box::new(recording),
+        calls_from_ns: Some(0),
+    }];
+    let from = record.slower_than.map(session::nanos);
+    sinks.extend(record.otlp.sink(from, Cut::default(), Complaints::Told));
+    sinks.push(One {
+        sink: shown,
+        calls_from_ns: None,
+    });
+    match session::run(config, &mut Many(sinks)) {
         Ok(_) => Ok(()),
         Err(error @ SessionError::OverBudget { .. }) => {
             Err(Failure::NothingMeasurable(error.to_string()))
@@ -209,41 +223,4 @@ fn shown(record: &Record) -> Result<Box<dyn Sink>, Failure> {
             Box::new(TableSink::new(out, options))
         }
     })
-}
-
-/// The recording, which gets everything, and what is shown, which gets no single calls.
-struct Both {
-    recording: RecordingSink<Watched>,
-    shown: Box<dyn Sink>,
-}
-
-impl Sink for Both {
-    fn wants_distributions(&self) -> bool {
-        true
-    }
-
-    fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
-        // First, so that whoever sees the session line finds a recording.
-        self.recording.session(info, plan)?;
-        self.shown.session(info, plan)
-    }
-
-    fn call(&mut self, call: &CallEvent) -> io::Result<()> {
-        self.recording.call(call)
-    }
-
-    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
-        self.recording.shed(event)?;
-        self.shown.shed(event)
-    }
-
-    fn interval(&mut self, number: u64, report: &Report) -> io::Result<()> {
-        self.recording.interval(number, report)?;
-        self.shown.interval(number, report)
-    }
-
-    fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()> {
-        self.recording.finish(report, ledger)?;
-        self.shown.finish(report, ledger)
-    }
 }

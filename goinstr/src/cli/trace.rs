@@ -10,6 +10,7 @@ use super::args::{self, PATTERN_HELP, Which, time};
 use super::attach::{explain, states};
 use super::config::{patterns, ring_bytes, selection, usage};
 use super::failure::Failure;
+use super::otlp::Otlp;
 use super::output::{Destination, Output};
 use super::{subject, verified};
 use crate::attach::Aggregation;
@@ -57,6 +58,8 @@ pub(super) struct Typed {
     /// Size of the ring buffer, in KiB: a power of two
     #[arg(long, value_name = "KIB", default_value_t = RING_KIB)]
     ring_size: u32,
+    #[command(flatten)]
+    otlp: Otlp,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -81,6 +84,7 @@ pub(super) struct Trace {
     duration: Option<Duration>,
     raw: bool,
     ring_bytes: u32,
+    otlp: Otlp,
 }
 
 impl Trace {
@@ -111,6 +115,7 @@ impl Trace {
             duration: typed.duration,
             raw: typed.raw,
             ring_bytes: ring_bytes("trace", typed.ring_size)?,
+            otlp: typed.otlp,
         })
     }
 }
@@ -130,7 +135,9 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     verified::verify(&target, &binary, &plan.layout)?;
     let out = trace.output.open_unwaiting()?;
     let delivery = out.delivery();
-    let mut sink = sink(trace, out, cut);
+    let main = sink(trace, out, cut.clone());
+    let from = session::nanos(trace.slower_than);
+    let mut sink = trace.otlp.around(main, Some(from), cut);
     let load_bias = subject::load_bias(&target, &binary);
     let config = session::Config {
         guard: None,

@@ -1,12 +1,13 @@
-//! Where else a measurement is to be seen: `--plain`, `--prometheus`.
+//! Where else a measurement is to be seen: `--plain`, `--prometheus`, `--otlp`.
 
 use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::args::Format;
 use super::failure::Failure;
+use super::otlp::Otlp;
 use super::output::Output;
-use crate::sink::{Many, One, PrometheusSink, Sink};
+use crate::sink::{Complaints, Cut, Many, One, PrometheusSink, Sink};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Views {
@@ -16,6 +17,8 @@ pub(super) struct Views {
     /// Serve the figures to Prometheus at this address: :9464 is port 9464 of this machine alone
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub prometheus: Option<SocketAddr>,
+    #[command(flatten)]
+    pub otlp: Otlp,
 }
 
 impl Views {
@@ -38,11 +41,20 @@ impl Views {
         &self,
         main: Box<dyn Sink>,
         slower_than_ns: Option<u64>,
+        full_screen: bool,
     ) -> Result<Box<dyn Sink>, Failure> {
-        let mut sinks = vec![One {
+        let complaints = if full_screen {
+            Complaints::Kept
+        } else {
+            Complaints::Told
+        };
+        // Before the others, whose ledger has its figures.
+        let otlp = self.otlp.sink(slower_than_ns, Cut::default(), complaints);
+        let mut sinks: Vec<One> = otlp.into_iter().collect();
+        sinks.push(One {
             sink: main,
             calls_from_ns: slower_than_ns,
-        }];
+        });
         if let Some(address) = self.prometheus {
             let sink = PrometheusSink::listen(address).map_err(|error| {
                 Failure::failed(format_args!(

@@ -142,6 +142,7 @@ impl Player {
                 dropped_records: 0,
                 probe_hits: 0,
                 probe_cost_ns: None,
+                exported: None,
                 end: End::CutOff,
             };
             sink.finish(&self.report, &ledger)
@@ -422,6 +423,7 @@ impl Player {
             dropped_records: ledger.dropped_records,
             probe_hits: ledger.probe_hits,
             probe_cost_ns: ledger.probe_cost_ns,
+            exported: None,
             end: match ledger.end.as_str() {
                 "duration" => End::Duration,
                 "signal" => End::Signal,

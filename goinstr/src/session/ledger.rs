@@ -47,6 +47,7 @@ pub(super) fn draw_up(
         dropped_records: kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED),
         probe_hits: hits.all,
         probe_cost_ns: hits.cost_ns,
+        exported: None,
         end,
     };
     if ledger.imbalance() != 0 {
@@ -72,6 +73,7 @@ pub(super) fn of_count(kernel: &Kernel, end: End) -> Ledger {
         dropped_records: 0,
         probe_hits: hits.all,
         probe_cost_ns: hits.cost_ns,
+        exported: None,
         end,
     }
 }

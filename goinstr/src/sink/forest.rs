@@ -76,6 +76,11 @@ impl Forest {
         }
     }
 
+    /// Calls that wait.
+    pub const fn kept(&self) -> usize {
+        self.kept
+    }
+
     /// Whether the function was asked for as a root, where some were.
     fn is_root(&self, function: u32) -> Option<bool> {
         let roots = self.cut.roots.as_ref()?;

@@ -201,6 +201,7 @@ impl<W: Write> Sink for JsonSink<W> {
             dropped_records: known(ledger.dropped_records),
             probe_hits: ledger.probe_hits,
             probe_cost_ns: ledger.probe_cost_ns,
+            otlp: ledger.exported,
             end: match ledger.end {
                 End::Duration => "duration",
                 End::Signal => "signal",

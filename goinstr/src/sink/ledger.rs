@@ -1,7 +1,7 @@
 //! The ledger and the skipped functions in a few lines for people.
 
 use super::human::{count, duration, percent, visible};
-use crate::aggregate::{End, Ledger, Mode};
+use crate::aggregate::{End, Exported, Ledger, Mode};
 use crate::plan::Skipped;
 
 /// Names of skipped functions told for each reason; the JSON output has all.
@@ -52,6 +52,9 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
             count(ledger.orphan_returns)
         ));
     }
+    if let Some(exported) = ledger.exported.filter(|exported| !exported.is_incomplete()) {
+        lines.push(format!("OTLP: {}", exported.told()));
+    }
     lines.extend(warnings(ledger));
     lines
 }
@@ -80,6 +83,9 @@ pub(super) fn warnings(ledger: &Ledger) -> Vec<String> {
             "{} single calls could not be shown (too many at once); they are counted in the table",
             count(ledger.dropped_records)
         ));
+    }
+    if let Some(exported) = ledger.exported.filter(Exported::is_incomplete) {
+        warnings.push(format!("OTLP: {}", exported.told()));
     }
     match ledger.imbalance() {
         0 => {}

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::aggregate::{FollowedStates, ProbeCosts, States};
+use crate::aggregate::{Exported, FollowedStates, ProbeCosts, States};
 
 /// The version of the lines' schema.
 pub const SCHEMA: u32 = 1;
@@ -204,6 +204,8 @@ pub struct Ledger<'a> {
     pub probe_hits: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_cost_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Exported>,
     pub end: &'static str,
 }
 

@@ -65,7 +65,12 @@ impl Sink for Many {
     }
 
     fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()> {
-        self.each(|one| one.sink.finish(report, ledger))
+        let mut ledger = ledger.clone();
+        self.each(|one| {
+            let finished = one.sink.finish(report, &ledger);
+            ledger.exported = ledger.exported.or_else(|| one.sink.exported());
+            finished
+        })
     }
 }
 

@@ -20,6 +20,7 @@ pub mod line;
 mod logfmt;
 mod many;
 mod names;
+mod otlp;
 mod perfetto;
 mod pprof;
 mod profile;
@@ -35,7 +36,7 @@ mod tree;
 
 use std::io;
 
-use crate::aggregate::{CallEvent, Ledger, OpenCall, Report, SessionInfo, ShedEvent};
+use crate::aggregate::{CallEvent, Exported, Ledger, OpenCall, Report, SessionInfo, ShedEvent};
 use crate::plan::ProbePlan;
 
 pub use columns::Sort;
@@ -53,6 +54,7 @@ pub use inflight::{inflight_json, inflight_text};
 pub use json::JsonSink;
 pub use logfmt::Logfmt;
 pub use many::{Many, One};
+pub use otlp::{Complaints, Endpoint, OtlpSink, SpanOptions};
 pub use perfetto::PerfettoSink;
 pub use pprof::PprofSink;
 pub use profile::ProfileFormat;
@@ -105,6 +107,11 @@ pub trait Sink {
 
     /// At each interval, `number` from 0.
     fn interval(&mut self, number: u64, report: &Report) -> io::Result<()>;
+
+    /// What went to a collector: asked after [`Sink::finish`], for the ledger of the sinks after it.
+    fn exported(&self) -> Option<Exported> {
+        None
+    }
 
     /// Once, at the end. Everything is written through when it returns.
     fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()>;

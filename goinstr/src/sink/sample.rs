@@ -334,6 +334,7 @@ pub(crate) fn ledger() -> Ledger {
         dropped_records: 7,
         probe_hits: 494_270,
         probe_cost_ns: Some(98_854_000),
+        exported: None,
         end: End::Duration,
     }
 }

@@ -25,6 +25,7 @@ mod nesting;
 mod newer;
 mod open;
 mod oracle;
+mod otlp;
 mod panic;
 mod plugin;
 mod privilege;
@@ -167,6 +168,7 @@ fn main() -> ExitCode {
         privilege::tests(),
         trace::tests(),
         metrics::tests(),
+        otlp::tests(),
         terminal::tests(),
         cover::tests(),
         record::tests(),

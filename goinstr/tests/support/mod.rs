@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod case;
+pub mod collector;
 pub mod counted;
 pub mod coverage;
 pub mod dice;

@@ -55,7 +55,19 @@ pub struct Ledger {
     /// Lines of single calls that were not printed for want of room.
     pub dropped_records: Option<u64>,
     pub probe_hits: u64,
+    /// What went to a collector, where one was to be told.
+    pub otlp: Option<Exported>,
     pub end: String,
+}
+
+/// `otlp` of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Exported {
+    pub spans: u64,
+    pub dropped_spans: u64,
+    pub thinned_spans: u64,
+    pub reports: u64,
+    pub dropped_reports: u64,
 }
 
 impl Ledger {

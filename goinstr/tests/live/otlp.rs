@@ -1,0 +1,361 @@
+//! `--otlp`: spans are the calls, in the trees in which they were made; metrics are the figures of
+//! the report; and a collector that is not there, or says nothing, costs nothing but counted drops.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result, ensure};
+use opentelemetry_proto::tonic::{metrics::v1::metric::Data, trace::v1::Span};
+
+use crate::{
+    Test,
+    support::{
+        build::Build,
+        collector::{Collector, Manner, attribute},
+        measurement::Measurement,
+        process::Target,
+        report::{Exported, Report},
+        truth::Truth,
+    },
+    test,
+};
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        test("otlp::every_call_is_a_span_in_its_tree", spans),
+        test("otlp::metrics_are_the_figures_of_the_report", metrics),
+        test("otlp::a_dead_collector_costs_counted_drops", dead),
+        test("otlp::a_silent_collector_costs_counted_drops", || {
+            without(Manner::Silent)
+        }),
+        test("otlp::a_busy_collector_costs_counted_drops", || {
+            without(Manner::Refuses)
+        }),
+        test("otlp::rejected_spans_are_counted", rejected),
+        test("otlp::more_spans_than_wanted_are_counted", thinned),
+        test("otlp::slow_calls_alone_are_spans_of_attach", slow),
+    ]
+}
+
+/// A whole measurement that pushes to `endpoint`, its counts compared with the target's own.
+fn measured(target: &str, command: &str, options: &[&str]) -> Result<(Report, Truth)> {
+    let exe = Build::of(target).executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    let mut args = options.to_vec();
+    args.push("main.*");
+    let measurement = match command {
+        "attach" => Measurement::start(target.pid, &args)?,
+        command => Measurement::start_command(command, target.pid, &args)?,
+    };
+    target.go()?;
+    let truth = target.truth()?;
+    let report = measurement.interrupt()?;
+    target.release()?;
+    ensure!(report.ledger.lost_in_all() == 0, "{:?}", report.ledger);
+    for (name, counts) in &truth.functions {
+        let found = report.functions.iter().find(|one| one.function == *name);
+        let calls = found.map_or(0, |found| found.calls);
+        ensure!(calls == counts.calls, "{name}: {calls} of {counts:?}");
+    }
+    Ok((report, truth))
+}
+
+fn exported(report: &Report) -> Result<Exported> {
+    report.ledger.otlp.context("the ledger says nothing of it")
+}
+
+fn function(span: &Span) -> String {
+    attribute(&span.attributes, "code.function.name").unwrap_or_default()
+}
+
+fn spans() -> Result<()> {
+    let collector = Collector::start(Manner::Takes)?;
+    let options = ["--otlp", &collector.endpoint, "--otlp-spans", "0"];
+    let (report, truth) = measured("links", "trace", &options)?;
+    let taken = collector.taken()?;
+    let spans = &taken.spans;
+
+    // Each call once, as its line has it.
+    let lines: BTreeSet<(String, String, u64)> = report
+        .calls
+        .iter()
+        .map(|call| {
+            (
+                call.function.clone(),
+                call.goid.to_string(),
+                call.start_unix_ns,
+            )
+        })
+        .collect();
+    let id = |span: &Span| {
+        let goid = attribute(&span.attributes, "goinstr.goroutine.id").unwrap_or_default();
+        (function(span), goid, span.start_time_unix_nano)
+    };
+    let found: BTreeSet<_> = spans.iter().map(id).collect();
+    ensure!(
+        spans.len() == report.calls.len() && found == lines,
+        "{} spans of {} calls",
+        spans.len(),
+        report.calls.len()
+    );
+    let exported = exported(&report)?;
+    ensure!(
+        exported.spans == spans.len() as u64 && exported.dropped_spans == 0,
+        "{exported:?}"
+    );
+
+    let by_id: BTreeMap<(&[u8], &[u8]), &Span> = spans
+        .iter()
+        .map(|span| ((&span.trace_id[..], &span.span_id[..]), span))
+        .collect();
+    ensure!(by_id.len() == spans.len(), "ids that are not unique");
+    let parent = |span: &Span| {
+        let key = (&span.trace_id[..], &span.parent_span_id[..]);
+        by_id.get(&key).copied()
+    };
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    let mut goids = BTreeSet::new();
+    for span in spans {
+        ensure!(
+            span.trace_id.len() == 16 && span.span_id.len() == 8,
+            "{span:?}"
+        );
+        let name = function(span);
+        ensure!(name == span.name, "{span:?}");
+        *seen.entry(name.clone()).or_default() += 1;
+        let file = attribute(&span.attributes, "code.file.path").unwrap_or_default();
+        ensure!(file.ends_with("links/main.go"), "{span:?}");
+        ensure!(
+            attribute(&span.attributes, "code.line.number").is_some(),
+            "{span:?}"
+        );
+        let above = parent(span);
+        let expected = match name.as_str() {
+            "main.parent" => {
+                goids.extend(attribute(&span.attributes, "goinstr.goroutine.id"));
+                Some("main.main.func1")
+            }
+            "main.main.func1" => None,
+            // The outermost of a goroutine that was started in a call of it.
+            "main.parent.func1" => Some("main.parent"),
+            "main.child" => Some("main.parent.func1"),
+            "main.nested" => Some("main.child"),
+            "main.goid" => Some("main.parent"),
+            _ => continue,
+        };
+        ensure!(
+            above.map(|above| above.name.as_str()) == expected,
+            "{span:?} is a child of {above:?}"
+        );
+        if let Some(above) = above {
+            // Whom it started may outlast a call.
+            let within = above.start_time_unix_nano <= span.start_time_unix_nano
+                && (name == "main.parent.func1"
+                    || span.end_time_unix_nano <= above.end_time_unix_nano);
+            ensure!(within, "{span:?} is not within {above:?}");
+        }
+    }
+    for (name, counts) in &truth.functions {
+        ensure!(seen.get(name) == Some(&counts.calls), "{name}: {seen:?}");
+    }
+    let told = truth
+        .lines
+        .iter()
+        .find(|line| line["type"] == "goids")
+        .and_then(|line| line["goids"].as_array())
+        .context("the target told no goroutines")?;
+    let told: BTreeSet<String> = told.iter().map(ToString::to_string).collect();
+    ensure!(goids == told, "ran on {told:?}, seen on {goids:?}");
+    Ok(())
+}
+
+#[expect(clippy::float_cmp, reason = "both are made of the same integer")]
+fn metrics() -> Result<()> {
+    let collector = Collector::start(Manner::Takes)?;
+    let options = ["--otlp", &collector.endpoint, "--interval", "100ms"];
+    let (report, _) = measured("panics", "attach", &options)?;
+    let taken = collector.taken()?;
+    let resource = taken.resource.as_ref().context("no resource")?;
+    let own = |key: &str| attribute(&resource.attributes, key);
+    ensure!(
+        own("service.name").is_some_and(|name| name.starts_with("panics-")),
+        "{resource:?}"
+    );
+    let pid = report.session["pid"].to_string();
+    ensure!(own("process.pid") == Some(pid), "{resource:?}");
+    ensure!(
+        own("process.runtime.version").as_deref() == report.session["go_version"].as_str(),
+        "{resource:?}"
+    );
+
+    let calls = taken.figures("goinstr.function.calls")?;
+    let own_time = taken.figures("goinstr.function.self")?;
+    let histograms = match taken.metric("goinstr.function.duration")?.data.as_ref() {
+        Some(Data::ExponentialHistogram(histogram)) => &histogram.data_points,
+        other => anyhow::bail!("durations are {other:?}"),
+    };
+    let mut compared = 0;
+    for function in report
+        .functions
+        .iter()
+        .filter(|function| function.calls > 0)
+    {
+        let name = &function.function;
+        let of = |outcome: &str| calls.get(&vec![name.clone(), outcome.to_owned()]).copied();
+        let returned = (function.calls - function.unwound) as f64;
+        ensure!(
+            of("returned") == Some(returned) && of("unwound") == Some(function.unwound as f64),
+            "{name}: {calls:?}"
+        );
+        ensure!(
+            own_time.get(&vec![name.clone()]) == Some(&(function.self_ns as f64 / 1e9)),
+            "{name}: {own_time:?}"
+        );
+        let point = histograms
+            .iter()
+            .find(|point| attribute(&point.attributes, "code.function.name").as_ref() == Some(name))
+            .with_context(|| format!("no durations of {name}"))?;
+        let buckets = point.positive.as_ref().context("no buckets")?;
+        let sum: u64 = buckets.bucket_counts.iter().sum::<u64>() + point.zero_count;
+        ensure!(
+            point.count == function.calls && sum == point.count,
+            "{point:?}"
+        );
+        ensure!(
+            point.sum == Some(function.total_ns as f64 / 1e9),
+            "{point:?}"
+        );
+        ensure!(
+            point.min == function.min_ns.map(|ns| ns as f64 / 1e9)
+                && point.max == function.max_ns.map(|ns| ns as f64 / 1e9),
+            "{point:?}"
+        );
+        // The median is in the bucket that the counts say, or one beside it (2 %).
+        let base = f64::from(-point.scale).exp2().exp2();
+        let edge = |index: usize| base.powf(f64::from(buckets.offset) + index as f64);
+        let mut below = point.zero_count;
+        let middle = buckets.bucket_counts.iter().position(|&calls| {
+            below += calls;
+            below * 2 >= point.count
+        });
+        if let (Some(at), Some(p50)) = (middle, function.p50_ns)
+            && point.zero_count == 0
+        {
+            let p50 = p50 as f64 / 1e9;
+            ensure!(
+                edge(at) / base / 1.02 <= p50 && p50 <= edge(at + 1) * base * 1.02,
+                "{name}: {p50} is not in {}..{}",
+                edge(at),
+                edge(at + 1)
+            );
+        }
+        compared += 1;
+    }
+    ensure!(compared > 3, "only {compared} functions were compared");
+    let once = |name| -> Result<f64> { Ok(taken.figures(name)?.values().sum()) };
+    ensure!(once("goinstr.calls.begun")? == report.ledger.entries as f64);
+    ensure!(once("goinstr.probe.hits")? == report.ledger.probe_hits as f64);
+    ensure!(once("goinstr.own.cpu")? > 0.0);
+    let lost = taken.figures("goinstr.lost.calls")?;
+    ensure!(lost.len() == report.ledger.lost.len(), "{lost:?}");
+    ensure!(report.ledger.unwound > 0, "nothing was unwound");
+    let exported = exported(&report)?;
+    ensure!(
+        exported.reports > 0 && exported.dropped_reports == 0 && exported.spans == 0,
+        "{exported:?}"
+    );
+    Ok(())
+}
+
+/// Nobody listens where one listened a moment ago.
+fn dead() -> Result<()> {
+    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let endpoint = format!("http://{address}");
+    let options = ["--otlp", &endpoint, "--otlp-spans", "0"];
+    let (report, _) = measured("links", "trace", &options)?;
+    nothing_taken(&report)
+}
+
+fn without(manner: Manner) -> Result<()> {
+    let collector = Collector::start(manner)?;
+    let options = ["--otlp", &collector.endpoint, "--otlp-spans", "0"];
+    let (report, _) = measured("links", "trace", &options)?;
+    ensure!(collector.taken()?.requests > 0, "it was not asked");
+    nothing_taken(&report)
+}
+
+fn nothing_taken(report: &Report) -> Result<()> {
+    let exported = exported(report)?;
+    let calls = report.calls.len() as u64;
+    ensure!(calls > 0 && exported.reports == 0 && exported.dropped_reports > 0);
+    ensure!(
+        exported.spans == 0 && exported.dropped_spans == calls && exported.thinned_spans == 0,
+        "{exported:?} of {calls} calls"
+    );
+    Ok(())
+}
+
+fn rejected() -> Result<()> {
+    let collector = Collector::start(Manner::Rejects(3))?;
+    let options = ["--otlp", &collector.endpoint, "--otlp-spans", "0"];
+    let (report, _) = measured("links", "trace", &options)?;
+    let exported = exported(&report)?;
+    let taken = collector.taken()?.spans.len() as u64;
+    ensure!(
+        exported.spans == taken && exported.dropped_spans > 0,
+        "{exported:?}"
+    );
+    ensure!(
+        exported.spans + exported.dropped_spans == report.calls.len() as u64,
+        "{exported:?}"
+    );
+    Ok(())
+}
+
+fn thinned() -> Result<()> {
+    let collector = Collector::start(Manner::Takes)?;
+    let options = ["--otlp", &collector.endpoint, "--otlp-spans", "1"];
+    let (report, _) = measured("links", "trace", &options)?;
+    let exported = exported(&report)?;
+    let taken = collector.taken()?;
+    ensure!(
+        exported.thinned_spans > 0
+            && exported.dropped_spans == 0
+            && exported.spans == taken.spans.len() as u64
+            && exported.spans + exported.thinned_spans == report.calls.len() as u64,
+        "{exported:?}"
+    );
+    // Whole trees: whoever names a parent, has it.
+    for span in taken
+        .spans
+        .iter()
+        .filter(|span| !span.parent_span_id.is_empty())
+    {
+        let mut all = taken.spans.iter();
+        ensure!(
+            all.any(|other| other.span_id == span.parent_span_id),
+            "{span:?} has lost its parent"
+        );
+    }
+    Ok(())
+}
+
+fn slow() -> Result<()> {
+    let collector = Collector::start(Manner::Takes)?;
+    let options = ["--otlp", &collector.endpoint, "--slower-than", "60us"];
+    let (report, _) = measured("links", "attach", &options)?;
+    let taken = collector.taken()?;
+    let exported = exported(&report)?;
+    let all: u64 = report.functions.iter().map(|function| function.calls).sum();
+    let told = report.calls.len() as u64;
+    ensure!(0 < told && told < all, "{told} of {all} calls are slow");
+    ensure!(
+        exported.spans + exported.thinned_spans == told
+            && taken.spans.len() as u64 == exported.spans,
+        "{exported:?} of {told} calls"
+    );
+    for span in &taken.spans {
+        let duration = attribute(&span.attributes, "goinstr.duration_ns").context("no duration")?;
+        ensure!(duration.parse::<u64>()? >= 60_000, "{span:?}");
+    }
+    Ok(())
+}
