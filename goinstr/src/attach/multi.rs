@@ -313,12 +313,7 @@ impl Programs {
                 let words = CStr::from_bytes_until_nul(&log)
                     .unwrap_or_default()
                     .to_string_lossy();
-                log::debug!("verifier on {name}: {words}");
-                let last = words
-                    .lines()
-                    .rev()
-                    .find(|line| !line.starts_with("processed "));
-                features::refused(name, format!("{source} ({})", last.unwrap_or_default()))
+                features::refused(name, &source, &words)
             }
         })
     }

@@ -152,31 +152,29 @@ fn program_error(
     error: ProgramError,
 ) -> AttachError {
     let source = match &error {
-        ProgramError::LoadError {
-            io_error,
-            verifier_log,
-        } => {
-            log::debug!("verifier on {program}: {verifier_log}");
-            io_error
-                .raw_os_error()
-                .map(std::io::Error::from_raw_os_error)
-        }
+        ProgramError::LoadError { io_error, .. } => io_error
+            .raw_os_error()
+            .map(std::io::Error::from_raw_os_error),
         ProgramError::SyscallError(error) => error
             .io_error
             .raw_os_error()
             .map(std::io::Error::from_raw_os_error),
         _ => None,
     };
-    match source {
-        Some(source) => match source.raw_os_error() {
+    let words = match &error {
+        ProgramError::LoadError { verifier_log, .. } => Some(verifier_log.to_string()),
+        _ => None,
+    };
+    match (source, words) {
+        (Some(source), Some(words)) if source.raw_os_error() != Some(libc::EPERM) => {
+            features::refused(program, &source, &words)
+        }
+        (Some(source), _) => match source.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted { what: ARM_BY_PERF },
             Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
                 exe: exe.to_owned(),
                 source,
             },
-            _ if matches!(error, ProgramError::LoadError { .. }) => {
-                features::refused(program, source.to_string())
-            }
             _ => AttachError::Arm {
                 program,
                 sites,
@@ -184,8 +182,8 @@ fn program_error(
                 source,
             },
         },
-        None if error.to_string().contains("uprobe") => AttachError::NoUprobes,
-        None => AttachError::Program {
+        (None, _) if error.to_string().contains("uprobe") => AttachError::NoUprobes,
+        (None, _) => AttachError::Program {
             program: program.to_owned(),
             reason: error.to_string(),
         },

@@ -14,7 +14,7 @@ use super::{
     config::Config,
     dead_man::Switch,
     ending::Ending,
-    guard::Guard,
+    guard::{Allowance, Guard, share},
     ledger,
     measurement::{info, settings},
     preparing::Prepared,
@@ -46,6 +46,10 @@ pub(super) async fn run(
         last_ns: 0,
         reported: vec![0; config.plan.functions.len()],
         output: sink.session(&info(&config, &attached, start), &config.plan),
+        budget: config
+            .guard
+            .map(|budget| Allowance::new(budget.percent, &config.target)),
+        spent_ns: 0,
     };
     let guard = Guard::start(None, attached.shedder(), switch);
     let end = state
@@ -79,6 +83,10 @@ struct State {
     reported: Vec<u64>,
     /// How writing went so far; after an error nothing more is written.
     output: io::Result<()>,
+    /// Until it was told that the count costs more.
+    budget: Option<Allowance>,
+    /// What the probes had cost at the last report, ns.
+    spent_ns: u64,
 }
 
 impl State {
@@ -113,10 +121,33 @@ impl State {
                 return Ok(End::TargetExit);
             }
             let report = self.report(config, kernel, monotonic_ns() - self.began)?;
+            self.mind_the_budget(&report);
             self.output = sink.interval(number, &report);
             number += 1;
         }
         Ok(End::Signal)
+    }
+
+    /// Says once that the count costs more than the budget. Nothing is shed: while a site's link is
+    /// changed for another, a call that is not followed could be counted by both or by neither.
+    fn mind_the_budget(&mut self, report: &Report) {
+        let (Some(budget), Some(spent)) = (&mut self.budget, report.books.probe_cost_ns) else {
+            return;
+        };
+        let cost = spent.saturating_sub(self.spent_ns);
+        self.spent_ns = spent;
+        #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
+        let (cost, interval) = (cost as f64, report.interval_ns as f64 / 1e9);
+        budget.look(report.interval_ns, cost);
+        let (costs, allowed) = (cost / interval, budget.ns_per_second());
+        if interval > 0.0 && costs > allowed {
+            log::warn!(
+                "the count costs {}, and --max-overhead allows {}: choose fewer functions",
+                share(costs),
+                share(allowed)
+            );
+            self.budget = None;
+        }
     }
 
     fn report(

@@ -331,7 +331,7 @@ pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
     Settings {
         scope,
         watch: config.watch(),
-        shedding: config.guard.is_some(),
+        shedding: config.guard.is_some() && config.count.is_none(),
         aggregation: config.aggregation,
         slower_than_ns: config.slower_than.map(nanos),
         ring_bytes: config.ring_bytes,

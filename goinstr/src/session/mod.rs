@@ -30,9 +30,7 @@ use crate::{aggregate::End, sink::Sink};
 pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError> {
     // Before there is a runtime: it forks.
     let prepared = preparing::prepare(&config)?;
-    if let Some(budget) = config.guard
-        && config.count.is_none()
-    {
+    if let Some(budget) = config.guard {
         leave_out(&mut config, prepared, budget)?;
     }
     let switch = config.dead_man.then(Switch::start);

@@ -55,6 +55,10 @@ pub fn tests() -> Vec<Test> {
             "budget::a_loud_function_is_left_out_before_arming",
             preflight,
         ),
+        test(
+            "budget::a_loud_function_is_left_out_of_a_count",
+            preflight_of_a_count,
+        ),
         test("budget::nothing_left_within_the_budget_is_code_3", nothing),
         test("budget::without_guard_nothing_is_shed", unguarded),
         test("budget::a_stopped_goinstr_loses_its_probes", stopped),
@@ -193,6 +197,35 @@ fn preflight() -> Result<()> {
     );
     ensure!(report.function("main.hot1").is_err(), "it was measured");
     ensure!(report.session["functions"] == 1, "{:?}", report.session);
+    Ok(())
+}
+
+/// A count arms no returns, and looks first all the same.
+fn preflight_of_a_count() -> Result<()> {
+    let exe = Build::of("spurt").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    target.go()?;
+    target.go()?;
+    // What is a tenth of a CPU with returns is a fraction of that by entries alone.
+    let args = ["--max-overhead", "0.2", "--count", "main.hot1", "main.hot5"];
+    let measurement = Measurement::start_by(goinstr(), target.pid, &args)?;
+    // Some hundred calls of the moderate one.
+    std::thread::sleep(Duration::from_secs(1));
+    for _ in 0..5 {
+        target.go()?;
+    }
+    let truth = target.truth()?;
+    let counted = measurement.interrupt_count()?;
+    target.release()?;
+    ensure!(counted.session["functions"] == 1, "{}", counted.session);
+    let calls = truth.functions.get("main.hot5").context("no truth")?.calls;
+    // It was called before the count began, too.
+    let seen = counted.calls.get("main.hot5").copied().unwrap_or(0);
+    ensure!(
+        0 < seen && seen <= calls && !counted.calls.contains_key("main.hot1"),
+        "true {calls}: {:?}",
+        counted.calls
+    );
     Ok(())
 }
 

@@ -14,11 +14,22 @@ pub use check::{Check, Verdict};
 pub use kernel::has_uprobe_multi;
 pub use order::newest_first;
 
+use std::io;
+
 use super::AttachError;
 
+/// How the lines begin with which the verifier ends, whatever it found.
+const STATISTICS: [&str; 3] = ["processed ", "stack depth ", "verification time "];
+
 /// What to say of a program that this kernel refuses: what the kernel lacks, where that is known to
-/// be fatal, or else the refusal itself.
-pub(super) fn refused(program: &str, reason: String) -> AttachError {
+/// be fatal, or else the refusal itself with the verifier's verdict, the last of its `words` before
+/// its statistics.
+pub(super) fn refused(program: &str, source: &io::Error, words: &str) -> AttachError {
+    log::debug!("verifier on {program}: {words}");
+    let verdict = words
+        .lines()
+        .rev()
+        .find(|line| !(line.is_empty() || STATISTICS.iter().any(|begin| line.starts_with(begin))));
     match lacking(&kernel::checks()) {
         Some((lacks, needs)) => AttachError::Kernel {
             release: rustix::system::uname()
@@ -30,7 +41,7 @@ pub(super) fn refused(program: &str, reason: String) -> AttachError {
         },
         None => AttachError::Program {
             program: program.to_owned(),
-            reason,
+            reason: format!("{source} ({})", verdict.unwrap_or_default()),
         },
     }
 }

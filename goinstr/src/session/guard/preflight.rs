@@ -86,6 +86,7 @@ fn count(
     settings: &Settings,
     percent: f64,
 ) -> Result<Counted, AttachError> {
+    let follows = settings.watch == Watch::Calls;
     let mut bare = plan.clone();
     for function in &mut bare.functions {
         // Nothing is to be followed.
@@ -126,7 +127,7 @@ fn count(
         let planned = plan.functions.get(id as usize);
         // How many of a looping function's hits are calls is not known: what its returns cost, the
         // watch will see.
-        let returns = planned.is_some_and(|f| !f.exits.is_empty() && !f.reenters);
+        let returns = follows && planned.is_some_and(|f| !f.exits.is_empty() && !f.reenters);
         let hit = HitCosts::new(costs, attached.kernel.entry_costs(id), returns);
         #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
         let calls = count as f64 / elapsed.as_secs_f64();
