@@ -14,11 +14,13 @@ mod kernel_toolchain;
 mod lint_kernel;
 mod packages;
 mod programs;
+mod receivers;
 mod runner;
 mod setup;
 mod soak;
 mod test;
 mod toolchains;
+mod tools;
 mod vm;
 mod workspace;
 
@@ -55,6 +57,8 @@ enum Task {
     Toolchains,
     /// Fetch programs that others built, for the tests to read
     Programs,
+    /// Build an OpenTelemetry Collector and a Prometheus for the tests of --otlp: minutes of CPU time
+    Receivers,
     /// Build for arm64 and run the tests that need no kernel under emulation
     CheckArm64,
     /// Run a smaller form of the live tests on other kernels, in virtual machines
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Toolchains => toolchains::run(),
         Task::Programs => programs::run(),
+        Task::Receivers => receivers::run(),
         Task::CheckArm64 => arm64::run(),
         Task::VmTest(arguments) => vm::run(&arguments),
         Task::LintKernel => lint_kernel::run(),

@@ -18,7 +18,7 @@ use std::{
 pub const DIED: &str = "test binary died: ";
 
 /// What a test may look at, and sudo would not pass on.
-const PASSED_ON: [&str; 10] = [
+const PASSED_ON: [&str; 11] = [
     "CARGO_BIN_EXE_goinstr",
     "CARGO_MANIFEST_DIR",
     "CI",
@@ -26,6 +26,7 @@ const PASSED_ON: [&str; 10] = [
     "HOME",
     "INSTA_UPDATE",
     "PATH",
+    "PYTHONPATH",
     "RUST_BACKTRACE",
     "TERM",
     "TMPDIR",

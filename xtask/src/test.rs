@@ -2,7 +2,9 @@
 //!
 //! The count at the end is made of what the test runners' own closing lines say.
 
-use crate::{command, go::Go, programs, runner, setup, toolchains, workspace};
+use crate::{
+    command, go::Go, packages::Apt, programs, runner, setup, toolchains, tools, workspace,
+};
 use anyhow::{Context, Result, bail};
 use std::{
     io::{BufRead, BufReader, Write},
@@ -11,7 +13,7 @@ use std::{
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Don't fetch the Go toolchains of other versions, nor programs: test with what is there
+    /// Don't fetch the Go toolchains of other versions, nor programs and tools: test with what is there
     #[arg(long)]
     no_toolchains: bool,
     /// What else to give to `cargo test`: a package, a filter, `-- --nocapture`, …
@@ -24,6 +26,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.no_toolchains {
         toolchains::run()?;
         programs::small()?;
+        tools::set_up(Apt::here().as_ref())?;
     }
     if !command::is_root() && command::find("sudo").is_none() {
         eprintln!(
@@ -39,7 +42,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     runner::through_us(&mut cargo, runner::AsRoot::Live)?;
     cargo
         .args(&arguments.cargo)
-        .env("PATH", go.first_on_path()?)
+        .env("PATH", tools::last_on_path(go.first_on_path()?)?)
+        .env("PYTHONPATH", tools::python_path()?)
         .stdout(Stdio::piped());
     command::say(&cargo);
     let mut running = cargo.spawn().context("cannot run cargo test")?;

@@ -1,10 +1,13 @@
-//! A collector of OpenTelemetry's data that does as it is told: takes all, takes nothing, or never
-//! answers. What it takes is decoded by the types that are generated from the official protos.
+//! Collectors of OpenTelemetry's data: a real one, and one that does as it is told: takes all, takes nothing, or never
+//! answers. What that takes is decoded by the types that are generated from the official protos.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -21,6 +24,10 @@ use opentelemetry_proto::tonic::{
     trace::v1::Span,
 };
 use prost::Message as _;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::process::patience;
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,5 +238,83 @@ impl Taken {
         metrics
             .find(|metric| metric.name == name)
             .with_context(|| format!("no {name}"))
+    }
+}
+
+/// What `cargo xtask receivers` has built, where it has.
+pub fn built(name: &str) -> Result<PathBuf, String> {
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    let place = Path::new(&home).join(".cache/goinstr/receivers").join(name);
+    match place.is_file() {
+        true => Ok(place),
+        false => Err(format!(
+            "no {}: `cargo xtask receivers` builds it",
+            place.display()
+        )),
+    }
+}
+
+/// A running OpenTelemetry Collector that writes what it takes to a file; ends when dropped.
+pub struct RealCollector {
+    pub endpoint: String,
+    child: Child,
+    folder: TempDir,
+}
+
+impl RealCollector {
+    pub fn start() -> Result<Self> {
+        let executable = built("collector").map_err(anyhow::Error::msg)?;
+        let folder = tempfile::tempdir()?;
+        // Free a moment ago: it does not tell which port it takes.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let config = folder.path().join("config.yaml");
+        std::fs::write(
+            &config,
+            format!(
+                "receivers: {{otlp: {{protocols: {{http: {{endpoint: '{address}'}}}}}}}}\n\
+                 exporters: {{file: {{path: '{}', flush_interval: 50ms}}}}\n\
+                 service:\n  telemetry: {{metrics: {{level: none}}}}\n  pipelines:\n    \
+                 traces: {{receivers: [otlp], exporters: [file]}}\n    \
+                 metrics: {{receivers: [otlp], exporters: [file]}}\n",
+                folder.path().join("taken.json").display()
+            ),
+        )?;
+        let child = Command::new(executable)
+            .arg("--config")
+            .arg(format!("file:{}", config.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("can't run the collector")?;
+        let collector = Self {
+            endpoint: format!("http://{address}"),
+            child,
+            folder,
+        };
+        let deadline = Instant::now() + patience();
+        while TcpStream::connect(&address).is_err() {
+            ensure!(Instant::now() < deadline, "the collector does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(collector)
+    }
+
+    /// Ends it; what it took, as it wrote it down itself.
+    pub fn taken(mut self) -> Result<Vec<serde_json::Value>> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("a pid that is none")?, Signal::TERM)?;
+        self.child.wait()?;
+        let text = std::fs::read_to_string(self.folder.path().join("taken.json"))?;
+        text.lines()
+            .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+            .collect()
+    }
+}
+
+impl Drop for RealCollector {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::TcpListener,
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -26,32 +27,57 @@ pub type Samples = BTreeMap<BTreeMap<String, String>, f64>;
 impl Prometheus {
     /// Scrapes `target` five times a second.
     pub fn start(target: &str, native_histograms: bool) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let config = folder.path().join("prometheus.yml");
-        let text = format!(
+        let config = format!(
             "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\n\
              scrape_configs: [{{job_name: goinstr, static_configs: [{{targets: ['{target}']}}]}}]\n"
         );
-        std::fs::write(&config, text)?;
+        let feature = native_histograms.then_some("--enable-feature=native-histograms");
+        Self::run(Path::new("prometheus"), &config, feature.as_slice())
+    }
+
+    /// Scrapes nothing, and takes what is pushed to it by OTLP: an executable of version 3.
+    pub fn receiver(executable: &Path) -> Result<Self> {
+        Self::run(executable, "{}\n", &["--web.enable-otlp-receiver"])
+    }
+
+    /// Where OTLP is to be pushed to.
+    pub fn otlp(&self) -> String {
+        format!("http://{}/api/v1/otlp", self.address)
+    }
+
+    fn run(executable: &Path, config: &str, options: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("prometheus.yml");
+        std::fs::write(&file, config)?;
         // Free a moment ago: Prometheus takes no port 0 that it would tell of.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let mut command = Command::new("prometheus");
-        command
-            .arg(format!("--config.file={}", config.display()))
+        let child = Command::new(executable)
+            .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().display()))
             .arg(format!("--web.listen-address={address}"))
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        if native_histograms {
-            command.arg("--enable-feature=native-histograms");
-        }
-        let child = command.spawn().context("can't run prometheus")?;
+            .stderr(Stdio::null())
+            .spawn()
+            .context("can't run prometheus")?;
         Ok(Self {
             child,
             address,
             _folder: folder,
         })
+    }
+
+    /// Waits until it answers.
+    pub fn wait_until_ready(&self) -> Result<()> {
+        let deadline = Instant::now() + patience();
+        while let Err(error) = http::get(&self.address, "/-/ready") {
+            if Instant::now() > deadline {
+                return Err(error.context("prometheus is not ready"));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     }
 
     /// The result of a query now.
