@@ -175,7 +175,9 @@ fn keys() -> Result<()> {
             "{calls} from {caller}:\n{screen}"
         );
     }
+    // Two at once would be another key.
     tmux.keys(&["Escape"])?;
+    tmux.wait_for("the table again", |screen| screen.contains("(Esc: all)"))?;
     tmux.keys(&["Escape"])?;
     tmux.wait_for("all rows", |screen| row(screen, "main.top").is_some())?;
     tmux.keys(&["?"])?;

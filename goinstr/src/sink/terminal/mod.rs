@@ -15,8 +15,8 @@ use std::{
     io::{self, Write},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
     },
     thread::JoinHandle,
     time::Duration,
@@ -31,8 +31,8 @@ use crate::plan::ProbePlan;
 use model::{Model, Settings};
 use screen::Screen;
 
-/// Messages that may wait for the terminal.
-const QUEUE: usize = 256;
+/// Messages that may wait for the terminal: single calls of a burst, mostly, a few hundred bytes each.
+const QUEUE: usize = 8192;
 /// The longest that a report waits for a key to be pressed.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -42,6 +42,8 @@ pub struct TerminalSink<W: Write> {
     settings: Settings,
     ui: Option<Ui>,
     quit: Arc<AtomicBool>,
+    /// Single calls that found no room.
+    missed: Arc<AtomicU64>,
 }
 
 /// The thread that draws.
@@ -75,6 +77,7 @@ impl<W: Write> TerminalSink<W> {
             },
             ui: None,
             quit: Arc::default(),
+            missed: Arc::default(),
         }
     }
 
@@ -84,7 +87,10 @@ impl<W: Write> TerminalSink<W> {
         if ui.thread.is_finished() {
             return self.close();
         }
-        let _ = ui.messages.try_send(message);
+        // A report says all that the one before said, and the final table all that was shed.
+        if let Err(TrySendError::Full(Message::Call(_))) = ui.messages.try_send(message) {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -114,9 +120,10 @@ impl<W: Write> Sink for TerminalSink<W> {
         let model = Model::new(info, plan, self.settings);
         let (messages, received) = sync_channel(QUEUE);
         let quit = Arc::clone(&self.quit);
+        let missed = Arc::clone(&self.missed);
         let thread = std::thread::Builder::new()
             .name("terminal".to_owned())
-            .spawn(move || run(model, &received, &quit))?;
+            .spawn(move || run(model, &received, &quit, &missed))?;
         self.ui = Some(Ui { messages, thread });
         Ok(())
     }
@@ -147,7 +154,12 @@ impl<W: Write> Drop for TerminalSink<W> {
 }
 
 /// Draws until the other side is gone.
-fn run(mut model: Model, messages: &Receiver<Message>, quit: &AtomicBool) -> io::Result<()> {
+fn run(
+    mut model: Model,
+    messages: &Receiver<Message>,
+    quit: &AtomicBool,
+    missed: &AtomicU64,
+) -> io::Result<()> {
     let mut screen = Screen::enter()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
     let mut changed = true;
@@ -163,6 +175,7 @@ fn run(mut model: Model, messages: &Receiver<Message>, quit: &AtomicBool) -> io:
             changed = true;
         }
         if changed {
+            model.missed = missed.load(Ordering::Relaxed);
             terminal.draw(|frame| draw::draw(&mut model, frame))?;
             changed = false;
         }

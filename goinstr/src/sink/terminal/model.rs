@@ -76,6 +76,8 @@ pub(super) struct Model {
     pub slowest: HashMap<u32, Vec<CallEvent>>,
     /// Single calls that came, by function and the measured function around them.
     pub pairs: HashMap<(u32, Option<u32>), u64>,
+    /// Single calls that came too fast to be looked at.
+    pub missed: u64,
     /// Functions that are no longer measured, since when after the beginning.
     pub shed: HashMap<u32, u64>,
     pub view: View,
@@ -142,6 +144,7 @@ impl Model {
             history: History::default(),
             slowest: HashMap::new(),
             pairs: HashMap::new(),
+            missed: 0,
             shed: HashMap::new(),
             view: View::Table,
             help: false,

@@ -248,9 +248,13 @@ fn draw_slowest(model: &Model, function: u32, frame: &mut Frame<'_>, area: Rect)
 
 /// Who called it and whom it called, of the single calls that came: no figure of all calls.
 fn draw_around(model: &Model, function: u32, frame: &mut Frame<'_>, area: Rect) {
+    let title = match model.missed {
+        0 => "around it, in single calls ".to_owned(),
+        missed => format!("around it, but for {} calls ", count(missed)),
+    };
     let block = Block::new()
         .borders(Borders::TOP | Borders::LEFT)
-        .title("around it, in single calls ")
+        .title(title)
         .border_style(dim());
     let inner = block.inner(area);
     frame.render_widget(block, area);
