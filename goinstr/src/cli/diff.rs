@@ -1,25 +1,28 @@
-//! `goinstr diff`: which functions got slower between two measurements.
+//! `goinstr diff`: which functions got slower between two measurements: two recordings, two
+//! processes at once, or a process before and after something.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter};
-use std::path::{Path, PathBuf};
+use std::io::{BufReader, BufWriter, Read};
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::{collections::BTreeMap, fs::File};
 
 use super::args::{self, Format};
+use super::both::{Live, Sides};
 use super::failure::Failure;
 use super::output::Output;
 use crate::recording;
-use crate::sink::{Compared, Comparison, Figure, Samples, duration, write_table};
+use crate::sink::{Compared, Comparison, Figure, Gathered, Samples, duration, write_table};
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Typed {
-    /// The recording of before
-    #[arg(value_name = "BEFORE")]
-    before: PathBuf,
-    /// The recording of after
-    #[arg(value_name = "AFTER")]
-    after: PathBuf,
+    /// The recordings, before and after; of processes, patterns of the functions
+    #[arg(value_name = "RECORDING|PATTERN", long_help = format!(
+        "The recordings, before and after. With --pid, the recording of before if the first is a file, \
+         then patterns.\n{}", args::PATTERN_HELP))]
+    words: Vec<String>,
+    #[command(flatten)]
+    live: Live,
     /// End with exit code 4 if a function differs by more than chance and by more than this:
     /// 'p99>+10%', 'mean>+1ms', 'p50>+5%'; of p50, p90, p99, p999, mean, max
     #[arg(long, value_name = "LIMIT")]
@@ -106,7 +109,7 @@ impl Limit {
 
 /// Compares.
 pub(super) fn run(typed: Typed, color: args::Color) -> Result<(), Failure> {
-    let [before, after] = [gathered(&typed.before)?, gathered(&typed.after)?];
+    let Sides { before, after } = typed.live.sides(typed.words)?;
     let comparison = Comparison::of(before, after, typed.false_rate);
     let output = Output::new(typed.output, color);
     let mut out = BufWriter::new(output.open()?);
@@ -130,15 +133,13 @@ pub(super) fn run(typed: Typed, color: args::Color) -> Result<(), Failure> {
     Ok(())
 }
 
-fn gathered(
-    path: &Path,
-) -> Result<std::collections::BTreeMap<String, crate::sink::Gathered>, Failure> {
-    let shown = path.display();
-    let file = File::open(path).map_err(|error| {
-        Failure::failed(format_args!("can't open the recording {shown}: {error}"))
-    })?;
+/// The calls of a recording, by function; `shown` is what to call it.
+pub(super) fn gathered(
+    recording: impl Read,
+    shown: &str,
+) -> Result<BTreeMap<String, Gathered>, Failure> {
     let mut samples = Samples::default();
-    let played = recording::play(BufReader::with_capacity(1 << 16, file), &mut samples)
+    let played = recording::play(BufReader::with_capacity(1 << 16, recording), &mut samples)
         .map_err(|error| Failure::failed(format_args!("{shown}: {error}")))?;
     if let Some(damage) = played.damage {
         eprintln!(
@@ -147,6 +148,15 @@ fn gathered(
         );
     }
     Ok(samples.finish().0)
+}
+
+/// The same of a file.
+pub(super) fn gathered_file(path: &PathBuf) -> Result<BTreeMap<String, Gathered>, Failure> {
+    let shown = path.display().to_string();
+    let file = File::open(path).map_err(|error| {
+        Failure::failed(format_args!("can't open the recording {shown}: {error}"))
+    })?;
+    gathered(file, &shown)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod args;
 mod attach;
+mod both;
 mod completions;
 mod config;
 mod cover;

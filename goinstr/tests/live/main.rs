@@ -11,6 +11,7 @@ mod budget;
 mod container;
 mod counting;
 mod cover;
+mod diff;
 mod doctor;
 mod faults;
 mod foreign;
@@ -171,6 +172,7 @@ fn main() -> ExitCode {
         otlp::tests(),
         terminal::tests(),
         cover::tests(),
+        diff::tests(),
         record::tests(),
         versions::tests(),
         random::tests(),
