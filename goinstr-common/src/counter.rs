@@ -65,5 +65,8 @@ pub const UNWIND_HITS: u32 = 13;
 /// Calls closed because their goroutine was another one when its `g` was next seen.
 pub const STALE_FRAMES: u32 = 14;
 
+/// Stacks dropped for want of room: their calls are told of without.
+pub const DROPPED_STACKS: u32 = 15;
+
 /// Number of elements of the map `COUNTERS`.
-pub const COUNTERS: u32 = 16;
+pub const COUNTERS: u32 = 32;

@@ -15,6 +15,7 @@ pub mod histogram;
 pub mod record;
 pub mod ret;
 pub mod shadow;
+pub mod stack;
 pub mod standing;
 pub mod stat;
 pub mod state;

@@ -86,8 +86,10 @@ pub struct Clock {
     pub last: StateTimes,
     /// `totals` at the beginning of each open call, outermost first.
     pub frames: [StateTimes; STATE_FRAMES],
+    /// The longest wait since the beginning of each that was told of, in ns: where stacks are.
+    pub told_ns: [u64; STATE_FRAMES],
 }
-wire!(Clock, size = 2624, align = 8);
+wire!(Clock, size = 2752, align = 8);
 
 /// States of all finished calls of one function: an element of the map `STATE_SUMS`.
 #[repr(C)]

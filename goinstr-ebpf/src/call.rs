@@ -25,7 +25,7 @@ use crate::{
     maps, regs,
     ret::Return,
     shadow::{Shadow, unwind},
-    standing, stat,
+    standing, stat, walk,
 };
 
 #[inline(always)]
@@ -182,7 +182,7 @@ pub fn leave(ctx: &ProbeContext) {
     let unmatched = match Place::at(ctx, returning.stack_pointer(ctx), process) {
         Ok(place) => {
             give_up_shed(&place, process);
-            close(&place, process, func, end)
+            close(ctx, &returning, &place, process, func, end)
         }
         Err(_) => Some(counter::LOST_RETURNS),
     };
@@ -210,7 +210,14 @@ fn unknown_stack() -> u32 {
 
 /// Closes the call that returns; the counter for a return without an open call.
 #[inline(always)]
-fn close(place: &Place, process: u64, func: u32, end: u64) -> Option<u32> {
+fn close(
+    ctx: &ProbeContext,
+    returning: &Return,
+    place: &Place,
+    process: u64,
+    func: u32,
+    end: u64,
+) -> Option<u32> {
     let Some(shadow) = Shadow::find(&place.key, process) else {
         return Some(unknown_stack());
     };
@@ -233,6 +240,21 @@ fn close(place: &Place, process: u64, func: u32, end: u64) -> Option<u32> {
         return Some(counter::LOST_RETURNS);
     }
     let own = opened == func;
+    if config::stacks() != 0 && own {
+        // SAFETY: a live map element.
+        let start = unsafe { (*frame).start_ns };
+        // What is left of it after the correction may be less: then userspace drops the stack.
+        if end.saturating_sub(start) >= config::slower_than_ns() {
+            let of = walk::Of {
+                goid: place.goid,
+                start,
+                waited: 0,
+                tgid: place.key.tgid,
+            };
+            let sp = returning.stack_pointer(ctx);
+            walk::at_return(ctx, sp, place.offset + sp, returning.made(), &of);
+        }
+    }
     shadow.pop_apart(end, own);
     (!own).then_some(counter::LOST_RETURNS)
 }

@@ -75,6 +75,14 @@ settings! {
     TASK_PID_OFFSET => task_pid_offset: u32 = 0;
     /// Offset of `waitreason` in `runtime.g`.
     WAITREASON_OFFSET => waitreason_offset: u32 = 176;
+    /// 1: with each single call that is told of, its stack.
+    STACKS => stacks: u32 = 0;
+    /// Waits at least so long are told of with their stacks, in ns; all bits: none is.
+    TOLD_WAIT_NS => told_wait_ns: u64 = u64::MAX;
+    /// Offsets of `sched.sp`, `sched.pc` and `sched.bp` in `runtime.g`.
+    SCHED_SP_OFFSET => sched_sp_offset: u32 = 56;
+    SCHED_PC_OFFSET => sched_pc_offset: u32 = 64;
+    SCHED_BP_OFFSET => sched_bp_offset: u32 = 96;
     /// See `REPORT_SLOW`.
     SLOWER_THAN_NS => slower_than_ns: u64 = 0;
 }

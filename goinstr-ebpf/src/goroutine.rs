@@ -74,6 +74,14 @@ pub fn parent_goid(g: u64) -> u64 {
     unsafe { read_word(field as *const u64) }.unwrap_or(0)
 }
 
+/// The id of the goroutine at `g`; 0 where that can't be read.
+#[inline(always)]
+pub fn goid(g: u64) -> u64 {
+    let field = g + u64::from(config::goid_offset());
+    // SAFETY: the helper checks the address.
+    unsafe { read_word(field as *const u64) }.unwrap_or(0)
+}
+
 /// The shadow stack's key. System stacks (goid 0) belong to a thread, and cgo hands their g from thread to thread.
 #[inline(always)]
 pub fn key(g: u64, goid: u64, process: u64) -> ShadowKey {

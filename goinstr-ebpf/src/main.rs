@@ -24,6 +24,7 @@ mod stack;
 mod standing;
 mod stat;
 mod state;
+mod walk;
 
 use aya_ebpf::{
     macros::{raw_tracepoint, uprobe},

@@ -39,6 +39,12 @@ impl Return {
         if self.made { sp - POPPED } else { sp }
     }
 
+    /// Whether another program has made the return.
+    #[inline(always)]
+    pub fn made(&self) -> u64 {
+        u64::from(self.made)
+    }
+
     /// Makes the return, where that is this program's to do. Leaves all as it is where the return
     /// address can't be read, or is none: the kernel then steps, and what happens is the target's own.
     #[inline(always)]

@@ -23,7 +23,7 @@ use goinstr_common::{
     },
 };
 
-use crate::{atomic, config, maps, regs};
+use crate::{atomic, config, goroutine, maps, regs, walk};
 
 /// `runtime.g.atomicstatus` (Go's `src/runtime/runtime2.go`), which has the bit `_Gscan` beside.
 const G_RUNNABLE: u32 = 1;
@@ -64,6 +64,9 @@ pub fn status(ctx: &ProbeContext) {
         G_WAITING => WAITING,
         _ => return,
     };
+    if let Some(of) = waited(clock, g, process, to) {
+        walk::parked(g, &of);
+    }
     change(clock, g, process, to);
 }
 
@@ -80,7 +83,49 @@ pub fn site(ctx: &ProbeContext) {
         own
     };
     if let Some(clock) = find(&key(g, process)) {
-        change(clock, g, process, (cookie & COOKIE_STATE) as u32);
+        let to = (cookie & COOKIE_STATE) as u32;
+        if cookie & COOKIE_ARGUMENT == 0
+            && let Some(of) = waited(clock, g, process, to)
+        {
+            walk::at_resumption(ctx, &of);
+        }
+        change(clock, g, process, to);
+    }
+}
+
+/// A wait that is over with this change, where its stack is to be told of: it is the longest in one of
+/// the open calls, and was not noted as such yet.
+#[inline(always)]
+fn waited(clock: *mut Clock, g: u64, process: u64, to: u32) -> Option<walk::Of> {
+    if config::told_wait_ns() == u64::MAX || to == WAITING || to == SYSCALL {
+        return None;
+    }
+    // SAFETY: a live map element.
+    unsafe {
+        let (state, open) = ((*clock).state, (*clock).open);
+        if open == 0 || (state != WAITING && state != SYSCALL) {
+            return None;
+        }
+        let since = (*clock).since_ns;
+        let waited = now().saturating_sub(since);
+        if waited < config::told_wait_ns() {
+            return None;
+        }
+        // Those of calls that are not open are set anew when one opens.
+        let mut longest = false;
+        for index in 0..STATE_FRAMES {
+            let told = (&raw mut (*clock).told_ns).cast::<u64>().add(index);
+            if *told < waited {
+                *told = waited;
+                longest |= (index as u32) < open;
+            }
+        }
+        longest.then(|| walk::Of {
+            goid: goroutine::goid(g),
+            start: since,
+            waited,
+            tgid: (process >> 32) as u32,
+        })
     }
 }
 
@@ -233,6 +278,11 @@ pub fn open(key: &ShadowKey, process: u64, index: u32) {
                 .add(bounded(index));
             let totals = (&raw const (*clock).totals).cast::<[u64; WORDS]>();
             *frame = *totals;
+            if config::told_wait_ns() != u64::MAX {
+                *(&raw mut (*clock).told_ns)
+                    .cast::<u64>()
+                    .add(bounded(index)) = 0;
+            }
         }
     }
 }

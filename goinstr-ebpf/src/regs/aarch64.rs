@@ -37,6 +37,21 @@ pub fn return_address(ctx: &ProbeContext) -> Option<u64> {
     Some(unsafe { (*ctx.regs).regs[30] })
 }
 
+/// Where the function will return to, where its frame is gone or not yet there, and the place of that
+/// on the stack: 0, it is in the link register.
+#[inline(always)]
+pub fn return_address_at(ctx: &ProbeContext, _: u64) -> Option<(u64, u64)> {
+    // SAFETY: as in `g`.
+    Some((unsafe { (*ctx.regs).regs[30] }, 0))
+}
+
+/// The frame pointer: where the function that runs has no frame, its caller's.
+#[inline(always)]
+pub fn frame_pointer(ctx: &ProbeContext) -> u64 {
+    // SAFETY: as in `g`.
+    unsafe { (*ctx.regs).regs[29] }
+}
+
 /// The third integer argument.
 #[inline(always)]
 pub fn third_argument(ctx: &ProbeContext) -> u64 {

@@ -39,6 +39,22 @@ pub fn return_address(ctx: &ProbeContext) -> Option<u64> {
     unsafe { bpf_probe_read_user(stack_pointer(ctx) as *const u64).ok() }
 }
 
+/// Where the function will return to, where its frame is gone or not yet there, and the place of that
+/// on the stack. `sp` is the stack pointer.
+#[inline(always)]
+pub fn return_address_at(_: &ProbeContext, sp: u64) -> Option<(u64, u64)> {
+    // SAFETY: the helper checks the address.
+    let address = unsafe { bpf_probe_read_user(sp as *const u64).ok()? };
+    Some((address, sp))
+}
+
+/// The frame pointer: where the function that runs has no frame, its caller's.
+#[inline(always)]
+pub fn frame_pointer(ctx: &ProbeContext) -> u64 {
+    // SAFETY: as in `g`.
+    unsafe { (*ctx.regs).rbp }
+}
+
 /// The third integer argument.
 #[inline(always)]
 pub fn third_argument(ctx: &ProbeContext) -> u64 {

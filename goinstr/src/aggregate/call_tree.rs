@@ -188,6 +188,7 @@ mod tests {
             parent: (depth > 0).then_some(9),
             depth,
             states: None,
+            stack: None,
         }
     }
 

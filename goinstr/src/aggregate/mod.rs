@@ -1,6 +1,7 @@
 //! Events and kernel histograms → statistics and the ledger.
 
 mod aggregator;
+mod call_stack;
 mod call_tree;
 mod compare;
 mod coverage;
@@ -14,6 +15,7 @@ mod saved;
 mod states;
 
 pub use aggregator::Aggregator;
+pub use call_stack::{CallStack, StackAt};
 pub use call_tree::{CallTree, Nested, Nesting, Path};
 pub use compare::{Difference, Moved, Sample, Verdict, compare, judge};
 pub use coverage::{CoverLedger, CoverReport, Coverage};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Exported, States};
+use super::{CallStack, Exported, States};
 
 use super::distribution::Distribution;
 
@@ -115,6 +115,8 @@ pub struct CallEvent {
     pub depth: u32,
     /// What it did, where that was asked for and is known.
     pub states: Option<States>,
+    /// Where it was, where that was asked for and is known.
+    pub stack: Option<CallStack>,
 }
 
 impl CallEvent {

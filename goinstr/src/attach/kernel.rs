@@ -29,6 +29,9 @@ use crate::{binary::RecoverySp, plan::ProbePlan};
 pub(super) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/goinstr-ebpf"));
 
+/// A wait is told of with its stack where it takes at least this part of the shortest call that is.
+const WAITS_IN_A_CALL: u64 = 16;
+
 /// The loaded kernel program: its maps as what they mean.
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
@@ -114,6 +117,12 @@ impl Kernel {
             .and_then(|_| states::task_pid_offset());
         let follow_threads = u32::from(task_pid.is_some());
         let task_pid_offset = task_pid.unwrap_or(0);
+        let stacks = u32::from(settings.stacks);
+        // Of a call a shorter wait is no more than one of many.
+        let told_wait = match settings.slower_than_ns {
+            Some(ns) if settings.stacks && plan.states.is_some() => ns / WAITS_IN_A_CALL,
+            _ => u64::MAX,
+        };
         let costs = settings.costs;
         let log_level = log_level::of_kernel_side();
         let mut loader = EbpfLoader::new();
@@ -139,6 +148,11 @@ impl Kernel {
             .override_global("FOLLOW_THREADS", &follow_threads, true)
             .override_global("TASK_PID_OFFSET", &task_pid_offset, true)
             .override_global("WAITREASON_OFFSET", &plan.layout.waitreason, true)
+            .override_global("STACKS", &stacks, true)
+            .override_global("TOLD_WAIT_NS", &told_wait, true)
+            .override_global("SCHED_SP_OFFSET", &plan.layout.sched_sp, true)
+            .override_global("SCHED_PC_OFFSET", &plan.layout.sched_pc, true)
+            .override_global("SCHED_BP_OFFSET", &plan.layout.sched_bp, true)
             .override_global("RETURNS", &returns, true)
             .override_global("LOAD_BIAS", &load_bias, true)
             .override_global("KNOWN_SITE_BITS", &known_site_bits, true)

@@ -31,6 +31,7 @@ mod tests;
 mod verify;
 mod version;
 mod wait_reason;
+mod walked;
 
 pub use address::{FileOffset, Vaddr};
 pub use arch::Arch;
@@ -46,3 +47,4 @@ pub use source::{Inlined, Source, Span};
 pub use sources::SymbolSources;
 pub use stacks::{GoStatus, GoroutineState, Snapshot, goroutines};
 pub use verify::{LayoutDoubt, load_bias, prove_layout, verify_layout};
+pub use walked::{StackReader, Walked, WalkedStack};

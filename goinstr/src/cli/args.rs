@@ -144,6 +144,10 @@ pub(super) struct Attach {
     /// Also tell what calls do: run, wait for a CPU, wait for what, make system calls (costs more)
     #[arg(long, conflicts_with_all = ["count", "callers"])]
     pub states: bool,
+    /// With --slower-than: the Go stack of each such call, at its return or, with --states, where it waited
+    /// longest
+    #[arg(long, requires = "slower_than", conflicts_with_all = ["count", "callers", "aggregate"])]
+    pub stack: bool,
     /// Sort the table by this, largest first [default: total; of a count: calls]
     #[arg(long, value_enum)]
     pub sort: Option<SortBy>,

@@ -33,16 +33,21 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     let go_version = binary.go_version().map(str::to_owned);
     let arch = binary.arch().name();
     let load_bias = subject::load_bias(&target, &binary);
-    // The tables of a large binary are not needed while it is measured, but to name callers.
-    let binary = attach.callers.then_some(binary);
+    // The tables of a large binary are not needed while it is measured, but to name what calls.
+    let (callers, stacks) = match (attach.callers, attach.stack) {
+        (true, _) => (Some(binary), None),
+        (false, true) => (None, Some(binary)),
+        (false, false) => (None, None),
+    };
     let config = session::Config {
         plan,
         go_version,
         arch,
-        count: attach.count.then_some(session::Count { callers: binary }),
+        count: attach.count.then_some(session::Count { callers }),
         duration: attach.duration,
         interval: attach.interval,
         slower_than: attach.slower_than,
+        stacks,
         raw: attach.raw,
         aggregation: attach.aggregation,
         ring_bytes: attach.ring_bytes,

@@ -45,6 +45,7 @@ pub(super) struct Attach {
     pub intervals: bool,
     pub slower_than: Option<Duration>,
     pub states: bool,
+    pub stack: bool,
     pub raw: bool,
     pub aggregation: Aggregation,
     pub ring_bytes: u32,
@@ -109,6 +110,7 @@ impl Attach {
             intervals: typed.interval.is_some(),
             slower_than: typed.slower_than,
             states: typed.states,
+            stack: typed.stack,
             raw: typed.raw,
             aggregation: match typed.aggregate {
                 AggregateBy::Kernel => Aggregation::Kernel,

@@ -58,6 +58,10 @@ pub(super) struct Typed {
     /// Also record what calls do: run, wait for a CPU, wait for what, make system calls (costs more)
     #[arg(long)]
     states: bool,
+    /// Also record the Go stacks of single calls, at their return or, with --states, where they waited longest
+    /// (they take far more room than the calls alone: choose calls by --slower-than)
+    #[arg(long)]
+    stack: bool,
     /// What the probes may cost: percent of the CPU time that the target uses, and of one CPU where
     /// it uses less
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
@@ -89,6 +93,7 @@ pub(super) struct Record {
     ring_bytes: u32,
     method: Option<Method>,
     states: bool,
+    stack: bool,
     guard: Option<Budget>,
     otlp: Otlp,
 }
@@ -104,6 +109,7 @@ impl Record {
         Ok(Self {
             states: typed.states,
             otlp: typed.otlp,
+            stack: typed.stack,
             guard,
             selection: selection("record", which.pid, which.name, which.exe)?,
             patterns: patterns("record", typed.patterns.into_iter())?,
@@ -154,6 +160,7 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         duration: record.duration,
         interval: INTERVAL,
         slower_than: record.slower_than,
+        stacks: record.stack.then_some(binary),
         raw: record.raw,
         aggregation: Aggregation::Kernel,
         ring_bytes: record.ring_bytes,
@@ -164,7 +171,6 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         dead_man: record.guard.is_some(),
         target,
     };
-    drop(binary);
     // First, so that whoever sees the session line finds a recording.
     let mut sinks = vec![One {
         sink: Box::new(recording),

@@ -43,6 +43,9 @@ pub(super) struct Typed {
     /// Also tell what calls do: run, wait for a CPU, wait for what, make system calls (costs more)
     #[arg(long)]
     states: bool,
+    /// Also show the Go stack of each call, at its return or, with --states, where it waited longest
+    #[arg(long)]
+    stack: bool,
     /// For people, for scripts (one JSON object a line), or for what reads logs (key=value)
     #[arg(long, value_enum, default_value_t)]
     output: Form,
@@ -79,6 +82,7 @@ pub(super) struct Trace {
     levels: Option<u32>,
     slower_than: Duration,
     states: bool,
+    stack: bool,
     form: Form,
     output: Output,
     duration: Option<Duration>,
@@ -103,6 +107,7 @@ impl Trace {
             roots: patterns("trace", typed.root.into_iter())?,
             levels: typed.depth,
             states: typed.states,
+            stack: typed.stack,
             slower_than: typed.slower_than.unwrap_or_default(),
             form: typed.output,
             output: Output::new(
@@ -149,6 +154,7 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
         duration: trace.duration,
         interval: INTERVAL,
         slower_than: Some(trace.slower_than),
+        stacks: trace.stack.then_some(binary),
         raw: trace.raw,
         aggregation: Aggregation::Kernel,
         ring_bytes: trace.ring_bytes,
@@ -157,7 +163,6 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
         load_bias,
         target,
     };
-    drop(binary);
     trace
         .output
         .delivered(delivery.as_ref(), session::run(config, sink.as_mut()))

@@ -3,7 +3,9 @@
 mod diagnostics;
 mod record;
 mod ring;
+mod stack;
 
 pub use diagnostics::Diagnostics;
 pub use record::{BadRecord, Event, decode};
 pub use ring::Reader;
+pub use stack::{StackEvent, StackOf};

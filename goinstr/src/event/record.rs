@@ -6,13 +6,17 @@ use goinstr_common::record::{
 use goinstr_common::state::{StateTimes, StatesRecord};
 use thiserror::Error;
 
+use super::stack::{self, StackEvent};
+
 /// A record that says what it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A finished call that somebody wants to see.
     Call(CallRecord, Option<StateTimes>),
     /// A finished call whose duration is in no histogram of the kernel.
     Unbinned(CallRecord, Option<StateTimes>),
+    /// Where a call was that is told of next, or may be.
+    Stack(StackEvent),
 }
 
 /// Bytes that are no record of ours. Never seen; a reader must survive them all the same.
@@ -27,6 +31,9 @@ pub enum BadRecord {
     /// It speaks of a function that is not in the plan.
     #[error("a record of function {0}")]
     Function(u32),
+    /// It has more parts than there can be.
+    #[error("a record of {0} addresses")]
+    Count(usize),
     /// Its outcome is none we know.
     #[error("a record with outcome {0}")]
     Outcome(u32),
@@ -55,6 +62,9 @@ fn states(next: &mut impl FnMut() -> u32) -> Option<StateTimes> {
 
 /// Decodes one record. `functions` is the number of functions in the plan.
 pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
+    if stack::is_stack(bytes) {
+        return stack::decode(bytes).map(Event::Stack);
+    }
     let mut words = bytes.chunks_exact(4).map(|word| {
         let mut array = [0; 4];
         array.copy_from_slice(word);

@@ -132,6 +132,20 @@ pub(super) struct Call {
     pub parent_id: Option<u32>,
     pub depth: u32,
     pub states: Option<States>,
+    pub stack: Option<Vec<Frame>>,
+    pub stack_waited_ns: Option<u64>,
+    #[serde(default)]
+    pub stack_cut: bool,
+}
+
+/// A function of a call's stack.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Frame {
+    pub function: String,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    #[serde(default)]
+    pub inlined: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

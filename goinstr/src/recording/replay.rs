@@ -13,10 +13,10 @@ use super::frames::{self, Next};
 use super::line::{self, VERSION};
 use super::words::Words;
 use crate::aggregate::{
-    CallEvent, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report, SessionInfo,
-    ShedEvent,
+    CallEvent, CallStack, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report,
+    SessionInfo, ShedEvent, StackAt,
 };
-use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
+use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, SourceFrame, Vaddr};
 use crate::plan::{Library, Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
 use crate::sink::Sink;
 
@@ -375,6 +375,19 @@ impl Player {
         if call.depth >= DEEPEST || end.is_none() || call.self_ns > call.duration_ns {
             return Err(wrong(format!("line {number} is of a call that can't be")));
         }
+        let at = match call.stack_waited_ns {
+            Some(waited_ns) => StackAt::Wait { waited_ns },
+            None => StackAt::Return,
+        };
+        let frames = call.stack.map(|frames| {
+            let frame = |frame: line::Frame| SourceFrame {
+                function: frame.function,
+                file: frame.file,
+                line: frame.line,
+                inlined: frame.inlined,
+            };
+            frames.into_iter().map(frame).collect()
+        });
         Ok(CallEvent {
             function: call.id,
             goid: call.goid,
@@ -390,6 +403,7 @@ impl Player {
             parent: call.parent_id,
             depth: call.depth,
             states: call.states,
+            stack: frames.and_then(|frames| CallStack::of_frames(at, frames, call.stack_cut)),
         })
     }
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub interval: Duration,
     /// Reports each call at least this long.
     pub slower_than: Option<Duration>,
+    /// Tells of their stacks too: the binary, to name functions by.
+    pub stacks: Option<GoBinary>,
     /// Who makes statistics of the calls.
     pub aggregation: Aggregation,
     /// Size of the ring buffer in bytes: a power of two and a multiple of the page size.

@@ -20,6 +20,7 @@ use super::{
     guard::{Allowance, Guard, HitCosts, Told, Watch},
     ledger,
     preparing::Prepared,
+    stacks::Stacks,
 };
 use crate::{
     aggregate::{
@@ -35,7 +36,7 @@ use crate::{
 
 /// Arms, measures, disarms, reports.
 pub(super) async fn run(
-    config: Config,
+    mut config: Config,
     prepared: Prepared,
     switch: Option<Switch>,
     sink: &mut dyn Sink,
@@ -49,6 +50,7 @@ pub(super) async fn run(
     let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
     let mut diagnostics = Diagnostics::new(attached.kernel.take_logger());
     let ring = attached.kernel.take_ring()?;
+    let stacks = config.stacks.take();
     let mut state = State {
         reader: Reader::new(ring, config.plan.functions.len(), settings.ring_bytes),
         aggregator: Aggregator::new(config.plan.functions.len())
@@ -60,6 +62,7 @@ pub(super) async fn run(
             .states
             .as_ref()
             .map(|states| states.waits.clone()),
+        stacks: stacks.map(|binary| Stacks::new(binary, config.load_bias)),
         clock: Clock::now(),
         began: monotonic_ns(),
         ended: None,
@@ -93,7 +96,7 @@ pub(super) async fn run(
     attached.kernel.set_phase(PHASE_CLOSING);
     state.ended = Some(monotonic_ns());
     let kernel = attached.disarm();
-    state.finish(&kernel, &mut diagnostics, end, sink)?;
+    state.finish(&config, &kernel, &mut diagnostics, end, sink)?;
     Ok(end)
 }
 
@@ -106,6 +109,8 @@ struct State {
     slower_than: Option<u64>,
     /// What goroutines wait for, where their states are followed.
     waits: Option<WaitSlots>,
+    /// Where calls are, where that is asked for.
+    stacks: Option<Stacks>,
     clock: Clock,
     began: u64,
     /// When no call could open any more. Disarming takes a while that no rate may count.
@@ -146,7 +151,7 @@ impl State {
                 _ = reports.tick() => {
                     // Before what has come is taken: a call that ends now is then in one of the two.
                     let open = if sink.asks_for_open() { self.open_calls(kernel) } else { None };
-                    self.drain(sink);
+                    self.drain(config, sink);
                     let now = self.clock.unix_ns(monotonic_ns());
                     self.write(|| sink.settle(open.as_deref(), now));
                     if config.target.is_over() {
@@ -157,7 +162,7 @@ impl State {
                     number += 1;
                 }
                 () = sleep(self.reader.pause()) => {
-                    self.drain(sink);
+                    self.drain(config, sink);
                     diagnostics.pass_on();
                 }
             }
@@ -194,12 +199,13 @@ impl State {
     /// The final report. No program runs any more.
     fn finish(
         mut self,
+        config: &Config,
         kernel: &Kernel,
         diagnostics: &mut Diagnostics,
         end: End,
         sink: &mut dyn Sink,
     ) -> Result<(), SessionError> {
-        while self.drain(sink) != 0 {}
+        while self.drain(config, sink) != 0 {}
         diagnostics.pass_on();
         let now = monotonic_ns();
         let open = kernel.open_calls()?;
@@ -291,7 +297,7 @@ impl State {
     }
 
     /// Takes what is in the ring buffer; the number of records.
-    fn drain(&mut self, sink: &mut dyn Sink) -> usize {
+    fn drain(&mut self, config: &Config, sink: &mut dyn Sink) -> usize {
         let Self {
             reader,
             aggregator,
@@ -300,20 +306,32 @@ impl State {
             output,
             slower_than,
             waits,
+            stacks,
             ..
         } = self;
+        let mut tell =
+            |stacks: &mut Option<Stacks>, call: &CallRecord, states: Option<StateTimes>| {
+                let of_it = |stacks: &mut Stacks| stacks.of(call, &config.plan);
+                let stack = stacks.as_mut().and_then(of_it);
+                if output.is_ok() {
+                    let call = single(call, states.as_ref(), waits.as_ref(), *clock);
+                    *output = sink.call(&CallEvent { stack, ..call });
+                }
+            };
         reader.drain(|event| match (event, *aggregation) {
             (Event::Call(call, _), Aggregation::Ring) => aggregator.add_call(&call),
             (Event::Call(call, states), Aggregation::Kernel) => {
-                if output.is_ok() {
-                    *output = sink.call(&single(&call, states.as_ref(), waits.as_ref(), *clock));
-                }
+                tell(stacks, &call, states);
             }
             (Event::Unbinned(call, states), _) => {
                 aggregator.add_duration(&call);
-                let slow = slower_than.is_some_and(|bound| call.duration_ns >= bound);
-                if slow && output.is_ok() {
-                    *output = sink.call(&single(&call, states.as_ref(), waits.as_ref(), *clock));
+                if slower_than.is_some_and(|bound| call.duration_ns >= bound) {
+                    tell(stacks, &call, states);
+                }
+            }
+            (Event::Stack(stack), _) => {
+                if let Some(stacks) = stacks {
+                    stacks.take(stack);
                 }
             }
         })
@@ -334,6 +352,7 @@ pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
         shedding: config.guard.is_some() && config.count.is_none(),
         aggregation: config.aggregation,
         slower_than_ns: config.slower_than.map(nanos),
+        stacks: config.stacks.is_some(),
         ring_bytes: config.ring_bytes,
         target_memory: config.target.process().and_then(Process::resident_bytes),
         method: config.method,
@@ -422,6 +441,7 @@ fn single(
         states: states
             .zip(waits)
             .map(|(times, waits)| States::of(times, call.duration_ns, |slot| waits.name(slot))),
+        stack: None,
     }
 }
 

@@ -14,6 +14,7 @@ mod ledger;
 mod measurement;
 mod preparing;
 mod retirement;
+mod stacks;
 
 pub use config::{Budget, Config, Count, RING_BYTES, ReturnsBy};
 pub use cover::{CoverConfig, cover};

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::human::{count, duration, things, visible};
+use super::line::Frame;
 use super::tree::timestamp;
 use crate::aggregate::{Inflight, OpenStack};
 use crate::binary::{GoStatus, SourceFrame};
@@ -49,17 +50,6 @@ struct Open<'a> {
     stack: Vec<Frame<'a>>,
 }
 
-#[derive(Serialize)]
-struct Frame<'a> {
-    function: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u32>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    inlined: bool,
-}
-
 /// Writes one object for the moment and one for each goroutine.
 ///
 /// # Errors
@@ -77,12 +67,7 @@ pub fn inflight_json(out: &mut impl Write, seen: &Inflight) -> io::Result<()> {
         torn: seen.torn,
     })?;
     for open in &seen.shown {
-        let stack = open.goroutine.stack.iter().map(|frame| Frame {
-            function: &frame.function,
-            file: frame.file.as_deref(),
-            line: frame.line,
-            inlined: frame.inlined,
-        });
+        let stack = open.goroutine.stack.iter().map(Frame::of);
         line(&Line::Open(Open {
             function: open.calls.first().map(String::as_str),
             goid: open.goroutine.goid,

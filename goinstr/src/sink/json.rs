@@ -7,7 +7,8 @@ use super::forest::Entry;
 use super::line::{self, Line};
 use super::trace::Format;
 use crate::aggregate::{
-    CallEvent, End, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo, ShedEvent,
+    CallEvent, CallStack, End, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo,
+    ShedEvent,
 };
 use crate::plan::{Location, ProbePlan};
 
@@ -146,6 +147,12 @@ impl<W: Write> Sink for JsonSink<W> {
             depth: call.depth,
             parent: call.parent.and_then(name),
             states: call.states.as_ref(),
+            stack: call
+                .stack
+                .as_ref()
+                .map(|stack| stack.frames().map(line::Frame::of).collect()),
+            stack_waited_ns: call.stack.as_ref().and_then(CallStack::waited_ns),
+            stack_cut: call.stack.as_ref().is_some_and(CallStack::is_cut),
             id: self.ids.then_some(call.function),
             parent_id: call.parent.filter(|_| self.ids),
             corrected_ns: self.ids.then_some(call.corrected_ns),

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::aggregate::{Exported, FollowedStates, ProbeCosts, States};
+use crate::binary::SourceFrame;
 
 /// The version of the lines' schema.
 pub const SCHEMA: u32 = 1;
@@ -113,6 +114,14 @@ pub struct Call<'a> {
     pub parent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub states: Option<&'a States>,
+    /// Innermost function first: at its return or, with `stack_waited_ns`, where it waited longest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<Vec<Frame<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack_waited_ns: Option<u64>,
+    /// The stack does not reach to the goroutine's first function.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stack_cut: bool,
     /// In recordings: indices of both functions among the definitions, and what was taken off the
     /// duration for the probes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +130,31 @@ pub struct Call<'a> {
     pub parent_id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrected_ns: Option<u64>,
+}
+
+/// A function of a stack: see [`SourceFrame`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Frame<'a> {
+    pub function: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub inlined: bool,
+}
+
+impl<'a> Frame<'a> {
+    /// The function as it is written.
+    #[must_use]
+    pub fn of(frame: &'a SourceFrame) -> Self {
+        Self {
+            function: &frame.function,
+            file: frame.file.as_deref(),
+            line: frame.line,
+            inlined: frame.inlined,
+        }
+    }
 }
 
 /// See [`crate::aggregate::FunctionReport`].

@@ -29,6 +29,7 @@ mod prometheus;
 pub(crate) mod sample;
 mod samples;
 mod screen;
+mod stack_lines;
 mod table;
 mod terminal;
 mod trace;

@@ -47,6 +47,7 @@ pub(crate) fn play_calls(sink: &mut impl Sink) {
             },
             depth,
             states: None,
+            stack: None,
         };
         sink.call(&call).expect("call");
     };
@@ -290,6 +291,7 @@ pub(super) fn call() -> CallEvent {
         parent: Some(0),
         depth: 1,
         states: None,
+        stack: None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::columns::{self, Column, Rated, Reading};
 use super::human::{count, duration, end_within, rate, start_within, things, visible, width};
 use super::names::distinct;
 use super::screen::Screen;
+use super::stack_lines::stack_lines;
 use super::tree::{states_in_short, time_of_day};
 use super::{Sink, Size, Sort, ledger};
 use crate::aggregate::{
@@ -264,7 +265,11 @@ impl<W: Write> Sink for TableSink<W> {
             self.name(call.function),
             call.goid,
         );
-        self.print(&[(text.clone(), text)])
+        let stack = call.stack.as_ref().map_or(Vec::new(), stack_lines);
+        let stack = stack.into_iter().map(|line| format!("    {line}"));
+        let lines = stack.map(|line| self.style(line, DIM));
+        let lines: Vec<_> = std::iter::once((text.clone(), text)).chain(lines).collect();
+        self.print(&lines)
     }
 
     fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {

@@ -11,6 +11,7 @@ use super::forest::Entry;
 use super::human::{count, duration, things, visible};
 use super::ledger;
 use super::names::distinct;
+use super::stack_lines::stack_lines;
 use super::trace::Format;
 use crate::aggregate::{CallEvent, Ledger, Outcome, Report, SessionInfo, States};
 use crate::plan::ProbePlan;
@@ -23,6 +24,9 @@ const WARN: Style = AnsiColor::Red.on_default();
 const HOT_SHARE: u64 = 3;
 /// Deeper calls are indented no further: the line would be blanks.
 const DEEPEST_INDENT: u32 = 40;
+
+/// Where the names of outermost calls stand.
+const NAMES_AT: usize = 44;
 
 /// How the tree is to look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -178,7 +182,16 @@ impl<W: Write> Format for TreeText<W> {
                 DIM,
             ),
         };
-        writeln!(self.out, "{line}")
+        writeln!(self.out, "{line}")?;
+        if let Entry::Call { call, level, .. } = entry
+            && let Some(stack) = &call.stack
+        {
+            for line in stack_lines(stack) {
+                let line = format!("{:NAMES_AT$}{}  {line}", "", indent(*level));
+                writeln!(self.out, "{}", self.style(line, DIM))?;
+            }
+        }
+        Ok(())
     }
 
     fn missing(&mut self, calls: u64) -> io::Result<()> {

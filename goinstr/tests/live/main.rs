@@ -8,6 +8,7 @@
 mod support;
 
 mod budget;
+mod call_stacks;
 mod container;
 mod counting;
 mod cover;
@@ -161,6 +162,7 @@ fn main() -> ExitCode {
         oracle::tests(),
         soak::tests(),
         states::tests(),
+        call_stacks::tests(),
         inflight::tests(),
         budget::tests(),
         container::tests(),

@@ -48,6 +48,7 @@ fn sizes() -> Result<()> {
         shedding: false,
         aggregation: Aggregation::Kernel,
         slower_than_ns: None,
+        stacks: false,
         ring_bytes: 1 << 16,
         target_memory: None,
         costs: Costs {

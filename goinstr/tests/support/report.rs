@@ -41,6 +41,11 @@ pub struct Call {
     pub parent: Option<String>,
     pub depth: u32,
     pub states: Option<Value>,
+    #[serde(default)]
+    pub stack: Value,
+    pub stack_waited_ns: Option<u64>,
+    #[serde(default)]
+    pub stack_cut: bool,
 }
 
 /// The `ledger` line.

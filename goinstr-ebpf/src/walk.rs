@@ -1,0 +1,202 @@
+//! Walks a goroutine's stack by its frame pointers, for calls that are told of.
+//!
+//! In: registers at a place where the frame of the function that runs is gone or not yet there (a
+//! return, an entry), or those that the runtime saved of a goroutine that waits. Out: a
+//! [`StackRecord`] in the ring buffer. Go keeps frame pointers on amd64 and arm64 alike: the word at
+//! one is the caller's, the word above it the return address (Go's `src/cmd/internal/obj/x86/obj6.go`
+//! and `arm64/obj7.go`).
+
+use core::{arch::asm, ffi::c_void};
+
+use aya_ebpf::{
+    bindings::BPF_RB_NO_WAKEUP,
+    helpers::{bpf_loop, bpf_probe_read_user},
+    programs::ProbeContext,
+};
+use goinstr_common::{
+    counter,
+    stack::{FIRST_RETURNS, KIND_RETURN_STACK, KIND_WAIT_STACK, STACK_FRAMES, StackRecord},
+};
+
+use crate::{config, maps, regs, stat};
+
+/// What a stack is of.
+pub struct Of {
+    pub goid: u64,
+    /// When the call opened or the wait began.
+    pub start: u64,
+    /// How long it waited; 0 of a call.
+    pub waited: u64,
+    pub tgid: u32,
+}
+
+/// Tells where a call is that is about to return. `sp` and `hi` are of the goroutine's stack; `made`:
+/// another program has made the return already, so that its instruction is no longer known.
+#[inline(never)]
+pub fn at_return(ctx: &ProbeContext, sp: u64, hi: u64, made: u64, of: &Of) {
+    let first = if made != 0 { 0 } else { regs::instruction(ctx) };
+    from_registers(ctx, KIND_RETURN_STACK, first, sp, hi, of);
+}
+
+/// Tells where this goroutine waited, at a place of the runtime that it has come to since: that of
+/// an entry or a return.
+#[inline(never)]
+pub fn at_resumption(ctx: &ProbeContext, of: &Of) {
+    let stack = regs::g(ctx) as *const [u64; 2];
+    // SAFETY: the helper checks the address.
+    let Ok([lo, hi]) = (unsafe { bpf_probe_read_user(stack) }) else {
+        return;
+    };
+    let sp = regs::stack_pointer(ctx);
+    if sp <= lo || sp > hi {
+        return;
+    }
+    from_registers(ctx, KIND_WAIT_STACK, regs::instruction(ctx), sp, hi, of);
+}
+
+#[inline(always)]
+fn from_registers(ctx: &ProbeContext, kind: u32, first: u64, sp: u64, hi: u64, of: &Of) {
+    let Some((second, place)) = regs::return_address_at(ctx, sp) else {
+        return;
+    };
+    let offset = if place == 0 { 0 } else { (hi - place) as u32 };
+    let start = Start {
+        kind,
+        flags: 0,
+        first: (first, (hi - sp) as u32),
+        second: Some((second, offset)),
+        fp: regs::frame_pointer(ctx),
+        sp,
+        hi,
+    };
+    emit(&start, of);
+}
+
+/// Tells where the goroutine at `g`, which is parked and about to be woken, has waited.
+#[inline(never)]
+pub fn parked(g: u64, of: &Of) {
+    let word = |offset: u32| {
+        // SAFETY: the helper checks the address.
+        unsafe { bpf_probe_read_user((g + u64::from(offset)) as *const u64) }
+    };
+    let (Ok(sp), Ok(pc), Ok(fp), Ok(hi)) = (
+        word(config::sched_sp_offset()),
+        word(config::sched_pc_offset()),
+        word(config::sched_bp_offset()),
+        word(8),
+    ) else {
+        return;
+    };
+    if sp >= hi {
+        return;
+    }
+    let start = Start {
+        kind: KIND_WAIT_STACK,
+        flags: FIRST_RETURNS,
+        first: (pc, (hi - sp) as u32),
+        second: None,
+        fp,
+        sp,
+        hi,
+    };
+    emit(&start, of);
+}
+
+/// Where a walk begins: addresses with their offsets from the stack's upper end.
+struct Start {
+    kind: u32,
+    flags: u32,
+    first: (u64, u32),
+    second: Option<(u64, u32)>,
+    fp: u64,
+    sp: u64,
+    hi: u64,
+}
+
+/// What the loop works on.
+struct Walk {
+    record: *mut StackRecord,
+    fp: u64,
+    /// No frame is deeper than the one before.
+    least: u64,
+    hi: u64,
+    count: u64,
+}
+
+#[inline(always)]
+fn emit(start: &Start, of: &Of) {
+    let Some(mut entry) = maps::CALLS.reserve::<StackRecord>(0) else {
+        stat::count(counter::DROPPED_STACKS);
+        return;
+    };
+    let record = entry.as_mut_ptr();
+    let mut walk = Walk {
+        record,
+        fp: start.fp,
+        // Where the architecture keeps the frame pointer just below the frame.
+        least: start.sp - 8,
+        hi: start.hi,
+        count: 1,
+    };
+    // SAFETY: the record was reserved as a whole; the callback has the signature that the helper
+    // calls, and gets what it expects.
+    unsafe {
+        (*record).kind = start.kind;
+        (*record).flags = start.flags;
+        (*record).goid = of.goid;
+        (*record).start_ns = of.start;
+        (*record).duration_ns = of.waited;
+        (*record).tgid = of.tgid;
+        (*record).addresses[0] = start.first.0;
+        (*record).offsets[0] = start.first.1;
+        if let Some((address, offset)) = start.second {
+            (*record).addresses[1] = address;
+            (*record).offsets[1] = offset;
+            walk.count = 2;
+        }
+        bpf_loop(
+            STACK_FRAMES as u32 - 2,
+            step as *mut c_void,
+            (&raw mut walk).cast(),
+            0,
+        );
+        (*record).count = walk.count as u32;
+    }
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+}
+
+/// Goes one frame outwards; 1 where that can't be.
+unsafe extern "C" fn step(_: u32, context: *mut c_void) -> i64 {
+    // SAFETY: `emit` passes its own.
+    let walk = unsafe { &mut *context.cast::<Walk>() };
+    let fp = walk.fp;
+    // The outermost function was entered with 0.
+    if fp < walk.least || fp & 7 != 0 || fp.saturating_add(16) > walk.hi {
+        return 1;
+    }
+    // SAFETY: the helper checks the address.
+    let Ok([next, address]) = (unsafe { bpf_probe_read_user(fp as *const [u64; 2]) }) else {
+        return 1;
+    };
+    let index = bounded(walk.count);
+    // SAFETY: a record that was reserved; the index is below the arrays' length.
+    unsafe {
+        let record = walk.record;
+        *(&raw mut (*record).addresses).cast::<u64>().add(index) = address;
+        *(&raw mut (*record).offsets).cast::<u32>().add(index) = (walk.hi - fp - 8) as u32;
+    }
+    walk.count += 1;
+    walk.least = fp + 16;
+    walk.fp = next;
+    0
+}
+
+/// The index, bounded in a way that the optimizer can't see through and the verifier can.
+#[inline(always)]
+fn bounded(mut index: u64) -> usize {
+    // SAFETY: changes nothing but the register.
+    unsafe {
+        asm!("{index} &= {mask}", index = inout(reg) index, mask = const STACK_FRAMES - 1);
+    }
+    index as usize
+}

@@ -1,0 +1,197 @@
+//! `--stack`: the stacks of single calls, held against what the runtime tells in the target itself.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    Test, inflight,
+    support::{build::Build, case::Case, report::Call, toolchain},
+    test,
+};
+
+pub fn tests() -> Vec<Test> {
+    let mut tests = Vec::new();
+    for go in toolchain::all() {
+        let build = move || Build::of("stacks").with(go);
+        tests.push(test(
+            format!("call_stacks::at_return_{}", go.version),
+            move || at_return(&build(), !go.at_least(21)),
+        ));
+        tests.push(test(
+            format!("call_stacks::where_it_waited_{}", go.version),
+            move || waited(&build()),
+        ));
+    }
+    tests.push(test("call_stacks::stripped_pie", || {
+        at_return(&Build::of("stacks").stripped().pie(), false)
+    }));
+    tests
+}
+
+/// The functions whose stacks the target tells at their return.
+const RETURNING: [&str; 13] = [
+    "main.leaf",
+    "main.bare",
+    "main.inInlined",
+    "main.small.method",
+    "main.deep",
+    "main.deepest",
+    "main.grows",
+    "main.deferred",
+    "main.inPanic",
+    "main.afterRecovery",
+    "main.first",
+    "main.viaAssembly",
+    "main.viaForger",
+];
+
+/// Those that wait.
+const WAITING: [&str; 4] = ["main.receives", "main.locks", "main.reads", "main.selects"];
+
+/// Addresses that are walked at most.
+const MOST: usize = 64;
+
+/// What runs deferred functions and is not shown either.
+const RUNS_DEFERRED: [&str; 3] = [
+    "runtime.deferreturn",
+    "runtime.runOpenDeferFrame",
+    "runtime.deferCallSave",
+];
+
+/// Function and `FILE:LINE`.
+type Frame = (String, String);
+
+/// `skipping`: assembly without a frame of its own has no frame pointer, and a function that has
+/// recovered has that of the one that panicked.
+fn at_return(build: &Build, skipping: bool) -> Result<()> {
+    let measured = Case::of(build.clone())
+        .patterns(&RETURNING)
+        .options(&["--slower-than", "0s", "--stack"])
+        .run()?;
+    let mut told: BTreeMap<&str, Vec<(Vec<Frame>, bool)>> = BTreeMap::new();
+    let lines = measured.truth.lines.iter();
+    for line in lines.filter(|line| line["type"] == "stack") {
+        let name = line["function"].as_str().context("no name")?;
+        let frames = frames(&line["frames"])?.into_iter().filter(shown).collect();
+        let own = line["own"].as_bool().context("not told whose")?;
+        told.entry(name).or_default().push((frames, own));
+    }
+    for name in RETURNING {
+        let told = told
+            .get(name)
+            .with_context(|| format!("{name} told nothing"))?;
+        let calls = measured.report.calls.iter();
+        let calls: Vec<&Call> = calls.filter(|call| call.function == name).collect();
+        ensure!(
+            calls.len() == told.len(),
+            "{name}: {} of {}",
+            calls.len(),
+            told.len()
+        );
+        for (call, (told, own)) in calls.into_iter().zip(told) {
+            let mut seen = seen(call)?;
+            ensure!(call.stack_waited_ns.is_none(), "{call:?}");
+            let mut told = told.as_slice();
+            if !own {
+                // The function itself has told nothing, its caller has.
+                ensure!(seen.remove(0).0 == name, "{call:?}");
+            }
+            let cut = match name {
+                "main.deepest" => Some(MOST),
+                "main.viaAssembly" | "main.afterRecovery" if skipping => Some(2),
+                "main.viaForger" => Some(2),
+                _ => None,
+            };
+            ensure!(call.stack_cut == cut.is_some(), "{call:?}");
+            if let Some(frames) = cut {
+                told = told.get(..frames).context("the target's stack is short")?;
+            }
+            same(name, told, &seen)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where each waited longest: as `runtime.Stack` traces it while it waits.
+fn waited(build: &Build) -> Result<()> {
+    let measured = Case::of(build.clone())
+        .patterns(&WAITING)
+        .options(&["--slower-than", "20ms", "--stack", "--states"])
+        .run()?;
+    let lines = measured.truth.lines.iter();
+    let mut told = 0;
+    for line in lines.filter(|line| line["type"] == "waited") {
+        let name = line["function"].as_str().context("no name")?;
+        let text = line["text"].as_str().context("no text")?;
+        let goroutines = inflight::told(text);
+        let (goid, trace) = goroutines.first_key_value().context("no goroutine")?;
+        let mut calls = measured.report.calls.iter();
+        let call = calls
+            .find(|call| call.function == name && call.goid == *goid)
+            .with_context(|| format!("{name} is not shown"))?;
+        ensure!(!call.stack_cut, "{call:?}");
+        let waited = call.stack_waited_ns.context("it waited nowhere")?;
+        ensure!(waited >= 20_000_000, "{call:?}");
+        let seen: Vec<Frame> = seen(call)?.into_iter().filter(inflight::own).collect();
+        let mut expected = trace.frames.clone();
+        if name == "main.reads" {
+            // The line of the system call itself: it is seen where it is over, some lines below.
+            expected[0].1.clone_from(&seen[0].1);
+        }
+        same(name, &expected, &seen)?;
+        told += 1;
+    }
+    ensure!(
+        told == WAITING.len(),
+        "the target told of {told} that waited"
+    );
+    Ok(())
+}
+
+fn seen(call: &Call) -> Result<Vec<Frame>> {
+    let frames = frames(&call.stack)?;
+    Ok(frames.into_iter().filter(shown).collect())
+}
+
+fn frames(frames: &Value) -> Result<Vec<Frame>> {
+    let frames = frames.as_array().context("no stack")?.iter();
+    let text = |frame: &Value, field: &str| frame[field].as_str().unwrap_or_default().to_owned();
+    Ok(frames
+        .map(|frame| {
+            let place = format!("{}:{}", text(frame, "file"), frame["line"]);
+            (text(frame, "function"), place)
+        })
+        .collect())
+}
+
+/// The runtime doesn't show the wrappers that the compiler makes: of methods, and of `go f(x)` and
+/// `defer f(x)`, which are `main.panics.deferwrap1`, before Go 1.22 `main.panics.func1`; nor what runs
+/// the deferred functions.
+fn shown((function, place): &Frame) -> bool {
+    let wraps = |part: &str| {
+        ["gowrap", "deferwrap", "func"]
+            .iter()
+            .any(|w| part.starts_with(w))
+    };
+    let wrapper = [
+        "main.main.",
+        "main.panics.",
+        "main.defers.",
+        "main.recoversFirst.",
+    ]
+    .iter()
+    .any(|outer| function.strip_prefix(outer).is_some_and(wraps));
+    !wrapper && !RUNS_DEFERRED.contains(&function.as_str()) && !place.starts_with("<autogenerated>")
+}
+
+fn same(name: &str, told: &[Frame], seen: &[Frame]) -> Result<()> {
+    ensure!(
+        told == seen,
+        "{name}: told {} frames, seen {}:\n{told:#?}\n{seen:#?}",
+        told.len(),
+        seen.len()
+    );
+    Ok(())
+}
