@@ -60,9 +60,6 @@ pub fn enter(ctx: &ProbeContext) {
     }
     let recording = phase == PHASE_RECORDING;
     let place = Place::of(ctx, process);
-    if let Ok(place) = &place {
-        give_up_shed(place, process);
-    }
     // A loop back to the first byte is found out before anything is counted.
     if cookie & cookie::REENTERS != 0
         && let Ok(place) = &place
@@ -112,20 +109,6 @@ fn enter_superseded(place: &Place, process: u64, cookie: u64) {
     }
 }
 
-/// Gives up the innermost calls as far as they are of functions that were shed: they may be over,
-/// and must not stand between a call and the one that it is inside of.
-#[inline(always)]
-fn give_up_shed(place: &Place, process: u64) {
-    if standing::any_shed()
-        && let Some(shadow) = Shadow::find(&place.key, process)
-    {
-        shadow.belong_to(place.goid, now);
-        if shadow.top_is_shed() {
-            unwind(&shadow, u64::MAX, now());
-        }
-    }
-}
-
 /// Whether a call of `func` is open at just this place.
 #[inline(always)]
 fn is_open(place: &Place, process: u64, func: u32) -> bool {
@@ -133,6 +116,10 @@ fn is_open(place: &Place, process: u64, func: u32) -> bool {
         return false;
     };
     shadow.belong_to(place.goid, now);
+    // Calls of functions that were shed may be over, and must not stand between this one and the hit.
+    if shadow.top_is_shed() {
+        unwind(&shadow, u64::MAX, now());
+    }
     let Some(top) = shadow.top() else {
         return false;
     };
@@ -154,7 +141,7 @@ fn open(place: &Place, process: u64, cookie: u64, recording: bool) -> Result<(),
     shadow.belong_to(place.goid, now);
     if let Some(top) = shadow.top()
         // SAFETY: a live map element.
-        && unsafe { (*top).offset } >= place.offset
+        && (unsafe { (*top).offset } >= place.offset || shadow.top_is_shed())
     {
         unwind(&shadow, place.offset, now());
     }
@@ -179,11 +166,18 @@ pub fn leave(ctx: &ProbeContext) {
     }
     let func = cookie::func(cookie);
     let returning = Return::of(ctx, cookie);
+    if config::stacks() != 0 {
+        let [process, end, sp, func] = [
+            process,
+            end,
+            returning.stack_pointer(ctx),
+            returning.function(func),
+        ]
+        .map(walk::unlinked);
+        walk::at_return(ctx, process, end, sp, func);
+    }
     let unmatched = match Place::at(ctx, returning.stack_pointer(ctx), process) {
-        Ok(place) => {
-            give_up_shed(&place, process);
-            close(ctx, &returning, &place, process, func, end)
-        }
+        Ok(place) => close(&place, process, func, end),
         Err(_) => Some(counter::LOST_RETURNS),
     };
     // Through a link that is about to go, a return without an open call is one that the newer link's
@@ -210,22 +204,16 @@ fn unknown_stack() -> u32 {
 
 /// Closes the call that returns; the counter for a return without an open call.
 #[inline(always)]
-fn close(
-    ctx: &ProbeContext,
-    returning: &Return,
-    place: &Place,
-    process: u64,
-    func: u32,
-    end: u64,
-) -> Option<u32> {
+fn close(place: &Place, process: u64, func: u32, end: u64) -> Option<u32> {
     let Some(shadow) = Shadow::find(&place.key, process) else {
         return Some(unknown_stack());
     };
     shadow.belong_to(place.goid, || end);
     let mut top = shadow.top();
+    // One loop for what is deeper and for what was shed: the verifier follows each on its own.
     if let Some(frame) = top
         // SAFETY: a live map element.
-        && unsafe { (*frame).offset } > place.offset
+        && (unsafe { (*frame).offset } > place.offset || shadow.top_is_shed())
     {
         unwind(&shadow, place.offset + 1, end);
         top = shadow.top();
@@ -240,21 +228,6 @@ fn close(
         return Some(counter::LOST_RETURNS);
     }
     let own = opened == func;
-    if config::stacks() != 0 && own {
-        // SAFETY: a live map element.
-        let start = unsafe { (*frame).start_ns };
-        // What is left of it after the correction may be less: then userspace drops the stack.
-        if end.saturating_sub(start) >= config::slower_than_ns() {
-            let of = walk::Of {
-                goid: place.goid,
-                start,
-                waited: 0,
-                tgid: place.key.tgid,
-            };
-            let sp = returning.stack_pointer(ctx);
-            walk::at_return(ctx, sp, place.offset + sp, returning.made(), &of);
-        }
-    }
     shadow.pop_apart(end, own);
     (!own).then_some(counter::LOST_RETURNS)
 }

@@ -7,7 +7,7 @@
 use aya_ebpf::{helpers::bpf_probe_read_user, programs::ProbeContext};
 use goinstr_common::{cookie, ret};
 
-use crate::{config, regs};
+use crate::{config, regs, walk};
 
 /// What a plain return takes off the stack: the return address.
 const POPPED: u64 = 8;
@@ -39,10 +39,11 @@ impl Return {
         if self.made { sp - POPPED } else { sp }
     }
 
-    /// Whether another program has made the return.
+    /// The function, for [`crate::walk::at_return`].
     #[inline(always)]
-    pub fn made(&self) -> u64 {
-        u64::from(self.made)
+    pub fn function(&self, func: u32) -> u64 {
+        let made = if self.made { walk::MADE } else { 0 };
+        u64::from(func) | made
     }
 
     /// Makes the return, where that is this program's to do. Leaves all as it is where the return

@@ -77,6 +77,13 @@ impl Shadow {
         }
     }
 
+    /// Whether the frames are `goid`'s.
+    #[inline(always)]
+    pub fn is_of(&self, goid: u64) -> bool {
+        // SAFETY: `head` is a live element of `SHADOW`.
+        unsafe { (*self.head).goid == goid }
+    }
+
     /// `stack.hi − SP` at the entry of the `runtime.Goexit` that runs; 0: none does.
     #[inline(always)]
     pub fn goexit_offset(&self) -> u64 {

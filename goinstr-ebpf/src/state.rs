@@ -64,7 +64,9 @@ pub fn status(ctx: &ProbeContext) {
         G_WAITING => WAITING,
         _ => return,
     };
-    if let Some(of) = waited(clock, g, process, to) {
+    if config::told_wait_ns() != u64::MAX
+        && let Some(of) = waited(clock, g, process, to)
+    {
         walk::parked(g, &of);
     }
     change(clock, g, process, to);
@@ -84,7 +86,8 @@ pub fn site(ctx: &ProbeContext) {
     };
     if let Some(clock) = find(&key(g, process)) {
         let to = (cookie & COOKIE_STATE) as u32;
-        if cookie & COOKIE_ARGUMENT == 0
+        if config::told_wait_ns() != u64::MAX
+            && cookie & COOKIE_ARGUMENT == 0
             && let Some(of) = waited(clock, g, process, to)
         {
             walk::at_resumption(ctx, &of);
@@ -97,13 +100,11 @@ pub fn site(ctx: &ProbeContext) {
 /// the open calls, and was not noted as such yet.
 #[inline(always)]
 fn waited(clock: *mut Clock, g: u64, process: u64, to: u32) -> Option<walk::Of> {
-    if config::told_wait_ns() == u64::MAX || to == WAITING || to == SYSCALL {
-        return None;
-    }
     // SAFETY: a live map element.
     unsafe {
         let (state, open) = ((*clock).state, (*clock).open);
-        if open == 0 || (state != WAITING && state != SYSCALL) {
+        let over = (state == WAITING || state == SYSCALL) && to != WAITING && to != SYSCALL;
+        if open == 0 || !over {
             return None;
         }
         let since = (*clock).since_ns;

@@ -18,7 +18,7 @@ use goinstr_common::{
     stack::{FIRST_RETURNS, KIND_RETURN_STACK, KIND_WAIT_STACK, STACK_FRAMES, StackRecord},
 };
 
-use crate::{config, maps, regs, stat};
+use crate::{config, goroutine::Place, maps, regs, shadow::Shadow, stat};
 
 /// What a stack is of.
 pub struct Of {
@@ -30,12 +30,53 @@ pub struct Of {
     pub tgid: u32,
 }
 
-/// Tells where a call is that is about to return. `sp` and `hi` are of the goroutine's stack; `made`:
-/// another program has made the return already, so that its instruction is no longer known.
+/// Beside the function that returns: another program has made the return already, so that its
+/// instruction is no longer known.
+pub const MADE: u64 = 1 << 32;
+
+/// The same value, of which the verifier doesn't know that it is: what it finds out about a copy that
+/// a function was called with, it would hold for known of this one, and follow the rest of the program
+/// once for each case.
+#[inline(always)]
+pub fn unlinked(mut value: u64) -> u64 {
+    // SAFETY: changes nothing but the register.
+    unsafe { asm!("{value} &= -1", value = inout(reg) value) };
+    value
+}
+
+/// Tells where the call is that returns, if it is long enough. `func` may be with [`MADE`].
+///
+/// Apart from what closes the call, and before it: the verifier follows each way through that, and
+/// would follow it once more for each way through this.
 #[inline(never)]
-pub fn at_return(ctx: &ProbeContext, sp: u64, hi: u64, made: u64, of: &Of) {
-    let first = if made != 0 { 0 } else { regs::instruction(ctx) };
-    from_registers(ctx, KIND_RETURN_STACK, first, sp, hi, of);
+pub fn at_return(ctx: &ProbeContext, process: u64, end: u64, sp: u64, func: u64) {
+    let Ok(place) = Place::at(ctx, sp, process) else {
+        return;
+    };
+    let Some(shadow) = Shadow::find(&place.key, process) else {
+        return;
+    };
+    let Some(top) = shadow.top() else { return };
+    // SAFETY: a live map element.
+    let (offset, opened, start) = unsafe { ((*top).offset, (*top).func, (*top).start_ns) };
+    // What is left of the time after the correction may be less: then userspace drops the stack.
+    let short = end.saturating_sub(start) < config::slower_than_ns();
+    if short || offset != place.offset || opened != func as u32 || !shadow.is_of(place.goid) {
+        return;
+    }
+    let first = if func & MADE != 0 {
+        0
+    } else {
+        regs::instruction(ctx)
+    };
+    let of = Of {
+        goid: place.goid,
+        start,
+        waited: 0,
+        tgid: place.key.tgid,
+    };
+    let hi = place.offset + sp;
+    from_registers(ctx, KIND_RETURN_STACK, first, sp, hi, &of);
 }
 
 /// Tells where this goroutine waited, at a place of the runtime that it has come to since: that of
