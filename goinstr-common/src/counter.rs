@@ -64,6 +64,8 @@ pub const UNBINNED: u32 = 12;
 pub const UNWIND_HITS: u32 = 13;
 /// Calls closed because their goroutine was another one when its `g` was next seen.
 pub const STALE_FRAMES: u32 = 14;
+/// Calls whose arguments and results were asked for and not read, for want of room.
+pub const UNCAPTURED: u32 = 15;
 
 /// Stacks dropped for want of room: their calls are told of without.
 pub const DROPPED_STACKS: u32 = 15;

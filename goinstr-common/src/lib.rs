@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod caller;
+pub mod capture;
 pub mod control;
 pub mod cookie;
 pub mod counter;

@@ -20,7 +20,7 @@ use goinstr_common::{
 };
 
 use crate::{
-    config, count,
+    capture, config, count,
     goroutine::{self, Goroutine, Place},
     maps, regs,
     ret::Return,
@@ -72,7 +72,7 @@ pub fn enter(ctx: &ProbeContext) {
     }
     if standing == Standing::Superseded {
         if recording && let Ok(place) = &place {
-            enter_superseded(place, process, cookie);
+            enter_superseded(ctx, place, process, cookie);
         }
         return;
     }
@@ -80,7 +80,7 @@ pub fn enter(ctx: &ProbeContext) {
         stat::count_entry(func);
         count::note_caller(ctx, func);
     }
-    if let Err(lost) = place.and_then(|place| open(&place, process, cookie, recording)) {
+    if let Err(lost) = place.and_then(|place| open(ctx, &place, process, cookie, recording)) {
         if recording {
             stat::count_lost(lost);
         }
@@ -92,7 +92,7 @@ pub fn enter(ctx: &ProbeContext) {
 /// opened the call, unless it came before its generation was current: then no call of that
 /// generation can be open at this place.
 #[inline(always)]
-fn enter_superseded(place: &Place, process: u64, cookie: u64) {
+fn enter_superseded(ctx: &ProbeContext, place: &Place, process: u64, cookie: u64) {
     let current = cookie::generation(cookie).wrapping_add(1);
     let opened = Shadow::find(&place.key, process)
         .and_then(|shadow| shadow.top())
@@ -104,7 +104,7 @@ fn enter_superseded(place: &Place, process: u64, cookie: u64) {
                 && top.generation == u16::from(current)
         });
     // What the newer one lost is lost to both, and counted once.
-    if !opened && open(place, process, cookie, true).is_ok() {
+    if !opened && open(ctx, place, process, cookie, true).is_ok() {
         stat::count_entry(cookie::func(cookie));
     }
 }
@@ -128,7 +128,13 @@ fn is_open(place: &Place, process: u64, func: u32) -> bool {
 }
 
 #[inline(always)]
-fn open(place: &Place, process: u64, cookie: u64, recording: bool) -> Result<(), Lost> {
+fn open(
+    ctx: &ProbeContext,
+    place: &Place,
+    process: u64,
+    cookie: u64,
+    recording: bool,
+) -> Result<(), Lost> {
     let shadow = if recording {
         Shadow::find_or_create(place, process)?
     } else {
@@ -146,6 +152,9 @@ fn open(place: &Place, process: u64, cookie: u64, recording: bool) -> Result<(),
         unwind(&shadow, place.offset, now());
     }
     if recording {
+        if capture::wanted() {
+            capture::at_entry(ctx, &place.key, shadow.depth(), cookie::func(cookie));
+        }
         shadow.push(place.offset, cookie, now)
     } else {
         Ok(())
@@ -166,18 +175,14 @@ pub fn leave(ctx: &ProbeContext) {
     }
     let func = cookie::func(cookie);
     let returning = Return::of(ctx, cookie);
+    let sp = returning.stack_pointer(ctx);
     if config::stacks() != 0 {
-        let [process, end, sp, func] = [
-            process,
-            end,
-            returning.stack_pointer(ctx),
-            returning.function(func),
-        ]
-        .map(walk::unlinked);
+        let [process, end, sp, func] =
+            [process, end, sp, returning.function(func)].map(walk::unlinked);
         walk::at_return(ctx, process, end, sp, func);
     }
-    let unmatched = match Place::at(ctx, returning.stack_pointer(ctx), process) {
-        Ok(place) => close(&place, process, func, end),
+    let unmatched = match Place::at(ctx, sp, process) {
+        Ok(place) => close(ctx, &place, sp, (process, func), end),
         Err(_) => Some(counter::LOST_RETURNS),
     };
     // Through a link that is about to go, a return without an open call is one that the newer link's
@@ -204,7 +209,13 @@ fn unknown_stack() -> u32 {
 
 /// Closes the call that returns; the counter for a return without an open call.
 #[inline(always)]
-fn close(place: &Place, process: u64, func: u32, end: u64) -> Option<u32> {
+fn close(
+    ctx: &ProbeContext,
+    place: &Place,
+    sp: u64,
+    (process, func): (u64, u32),
+    end: u64,
+) -> Option<u32> {
     let Some(shadow) = Shadow::find(&place.key, process) else {
         return Some(unknown_stack());
     };
@@ -228,6 +239,9 @@ fn close(place: &Place, process: u64, func: u32, end: u64) -> Option<u32> {
         return Some(counter::LOST_RETURNS);
     }
     let own = opened == func;
+    if capture::wanted() && own {
+        capture::at_return(ctx, &place.key, shadow.depth() - 1, func, sp);
+    }
     shadow.pop_apart(end, own);
     (!own).then_some(counter::LOST_RETURNS)
 }

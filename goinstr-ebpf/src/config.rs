@@ -71,6 +71,8 @@ settings! {
     STATES => states: u32 = 0;
     /// 1: threads are followed too, as they lose and get CPUs.
     FOLLOW_THREADS => follow_threads: u32 = 0;
+    /// 1: arguments or results of calls are read.
+    CAPTURES => captures: u32 = 0;
     /// Offset of `pid` in the kernel's `task_struct`.
     TASK_PID_OFFSET => task_pid_offset: u32 = 0;
     /// Offset of `waitreason` in `runtime.g`.

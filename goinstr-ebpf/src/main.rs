@@ -10,6 +10,7 @@
 
 mod atomic;
 mod call;
+mod capture;
 mod config;
 mod count;
 mod coverage;

@@ -7,6 +7,7 @@ use aya_ebpf::{
 };
 use goinstr_common::{
     caller::CallerKey,
+    capture::{Captured, Recipe, Step},
     control::Control,
     counter::COUNTERS as COUNTER_COUNT,
     histogram::HistBlock,
@@ -91,3 +92,19 @@ pub static WAIT_SLOT: Array<u32> = Array::with_max_entries(256, 0);
 /// States of the finished calls, an element a function.
 #[map]
 pub static STATE_SUMS: Array<StateSum> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// What is read of each function's calls, where that is asked for.
+#[map]
+pub static RECIPES: Array<Recipe> = Array::with_max_entries(1, 0);
+
+/// The steps of all recipes.
+#[map]
+pub static STEPS: Array<Step> = Array::with_max_entries(1, 0);
+
+/// What was read of the calls that are open, by shadow stack and place on it.
+#[map]
+pub static CAPTURED: HashMap<ChunkKey, Captured> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// One zeroed element of it.
+#[map]
+pub static EMPTY_CAPTURED: Array<Captured> = Array::with_max_entries(1, 0);

@@ -14,7 +14,7 @@ use goinstr_common::{
 };
 
 use crate::{
-    config, emit,
+    capture, config, emit,
     goroutine::{self, Place},
     histogram, maps, standing, stat, state,
 };
@@ -237,6 +237,9 @@ impl Shadow {
             clock,
         };
         self.finish(&finished);
+        if capture::wanted() {
+            capture::forget(&self.key, index);
+        }
     }
 
     /// Gives up a call of a function that was shed: its return may have passed unseen. What was
@@ -253,6 +256,9 @@ impl Shadow {
             }
         }
         stat::count_lost(Lost::Shed);
+        if capture::wanted() {
+            capture::forget(&self.key, index);
+        }
     }
 
     /// Whether the innermost call is of a function that was shed.
@@ -314,9 +320,15 @@ impl Shadow {
         if !wanted {
             return;
         }
-        let sent = match config::states() {
-            0 => emit::call(record(kind)),
-            _ => emit::call_with_states(record(kind), call.clock),
+        let captured = if capture::wanted() {
+            capture::emit(&self.key, call.depth, &record(kind), call.clock)
+        } else {
+            None
+        };
+        let sent = match (captured, config::states()) {
+            (Some(sent), _) => sent,
+            (None, 0) => emit::call(record(kind)),
+            (None, _) => emit::call_with_states(record(kind), call.clock),
         };
         match (sent, carries_all) {
             // The record is the call: without it the call is lost, and counted as such.

@@ -62,3 +62,32 @@ pub fn third_argument(ctx: &ProbeContext) -> u64 {
 /// Does nothing: the kernel simulates `ret` here, so there is nothing to be gained.
 #[inline(always)]
 pub fn jump(_: &ProbeContext, _: u64, _: u64) {}
+
+/// Stores the integer registers of arguments and results, in the ABI's order, to where
+/// `REGISTERS` words have room.
+///
+/// # Safety
+/// `to` is valid and aligned.
+#[inline(always)]
+pub unsafe fn arguments(ctx: &ProbeContext, to: *mut u64) {
+    // SAFETY: as in `g`, and by this function's own contract.
+    unsafe {
+        let regs = &(*ctx.regs).regs;
+        *to = regs[0];
+        *to.add(1) = regs[1];
+        *to.add(2) = regs[2];
+        *to.add(3) = regs[3];
+        *to.add(4) = regs[4];
+        *to.add(5) = regs[5];
+        *to.add(6) = regs[6];
+        *to.add(7) = regs[7];
+        *to.add(8) = regs[8];
+        *to.add(9) = regs[9];
+        *to.add(10) = regs[10];
+        *to.add(11) = regs[11];
+        *to.add(12) = regs[12];
+        *to.add(13) = regs[13];
+        *to.add(14) = regs[14];
+        *to.add(15) = regs[15];
+    }
+}

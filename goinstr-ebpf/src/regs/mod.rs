@@ -7,11 +7,11 @@ mod x86_64;
 
 #[cfg(bpf_target_arch = "aarch64")]
 pub use aarch64::{
-    first_argument, frame_pointer, g, instruction, jump, return_address, return_address_at,
-    stack_pointer, third_argument,
+    arguments, first_argument, frame_pointer, g, instruction, jump, return_address,
+    return_address_at, stack_pointer, third_argument,
 };
 #[cfg(bpf_target_arch = "x86_64")]
 pub use x86_64::{
-    first_argument, frame_pointer, g, instruction, jump, return_address, return_address_at,
-    stack_pointer, third_argument,
+    arguments, first_argument, frame_pointer, g, instruction, jump, return_address,
+    return_address_at, stack_pointer, third_argument,
 };

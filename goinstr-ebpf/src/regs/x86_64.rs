@@ -71,3 +71,25 @@ pub fn jump(ctx: &ProbeContext, instruction: u64, stack_pointer: u64) {
         ptr::write_volatile(&raw mut (*ctx.regs).rsp, stack_pointer);
     }
 }
+
+/// Stores the integer registers of arguments and results, in the ABI's order, to where
+/// `REGISTERS` words have room.
+///
+/// # Safety
+/// `to` is valid and aligned.
+#[inline(always)]
+pub unsafe fn arguments(ctx: &ProbeContext, to: *mut u64) {
+    // SAFETY: as in `g`, and by this function's own contract.
+    unsafe {
+        let regs = &*ctx.regs;
+        *to = regs.rax;
+        *to.add(1) = regs.rbx;
+        *to.add(2) = regs.rcx;
+        *to.add(3) = regs.rdi;
+        *to.add(4) = regs.rsi;
+        *to.add(5) = regs.r8;
+        *to.add(6) = regs.r9;
+        *to.add(7) = regs.r10;
+        *to.add(8) = regs.r11;
+    }
+}

@@ -189,6 +189,8 @@ mod tests {
             depth,
             states: None,
             stack: None,
+            args: None,
+            returns: None,
         }
     }
 

@@ -10,9 +10,11 @@ mod durations;
 mod exported;
 mod inflight;
 mod profile;
+mod reading;
 mod report;
 mod saved;
 mod states;
+mod value;
 
 pub use aggregator::Aggregator;
 pub use call_stack::{CallStack, StackAt};
@@ -23,9 +25,11 @@ pub use distribution::{Distribution, Slot};
 pub use exported::Exported;
 pub use inflight::{Inflight, OpenStack};
 pub use profile::{Block, Profile, ProfileFile, ProfileFunction};
+pub use reading::{Bytes, NoNames, TypeNames, values};
 pub use report::{
     Books, CallEvent, CallerReport, End, FollowedStates, FunctionReport, Ledger, Mode, OpenCall,
     Outcome, ProbeCosts, Report, SessionInfo, ShedEvent,
 };
 pub use saved::SavedError;
 pub use states::States;
+pub use value::{Content, Value, Values, go_float, hex};

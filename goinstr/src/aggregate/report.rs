@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CallStack, Exported, States};
+use super::{CallStack, Exported, States, Values};
 
 use super::distribution::Distribution;
 
@@ -117,6 +117,10 @@ pub struct CallEvent {
     pub states: Option<States>,
     /// Where it was, where that was asked for and is known.
     pub stack: Option<CallStack>,
+    /// Its arguments, where they were asked for and could be read.
+    pub args: Option<Values>,
+    /// Its results, where they were asked for and could be read.
+    pub returns: Option<Values>,
 }
 
 impl CallEvent {

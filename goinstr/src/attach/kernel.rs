@@ -20,8 +20,8 @@ use goinstr_common::{
 };
 
 use super::{
-    Aggregation, AttachError, Costs, EntryCosts, Gauge, Returns, Scope, Settings, Watch, log_level,
-    mapped::Mapped, returning, sizes::Sizes, states,
+    Aggregation, AttachError, Costs, EntryCosts, Gauge, Returns, Scope, Settings, Watch, captures,
+    log_level, mapped::Mapped, returning, sizes::Sizes, states,
 };
 use crate::{binary::RecoverySp, plan::ProbePlan};
 
@@ -74,7 +74,8 @@ impl Kernel {
         let cpus = aya::util::nr_cpus().unwrap_or(1);
         let sizes = Sizes::new(functions, cpus, settings.target_memory)
             .watching(settings.watch)
-            .with_states(plan.states.is_some(), functions);
+            .with_states(plan.states.is_some(), functions)
+            .with_captures(plan.captures.as_ref());
         let counts_only = u32::from(settings.watch != Watch::Calls);
         let callers = u32::from(settings.watch == Watch::Entries { callers: true });
         let shedding = u32::from(settings.shedding);
@@ -123,6 +124,7 @@ impl Kernel {
             Some(ns) if settings.stacks && plan.states.is_some() => ns / WAITS_IN_A_CALL,
             _ => u64::MAX,
         };
+        let captures = u32::from(plan.captures.is_some());
         let costs = settings.costs;
         let log_level = log_level::of_kernel_side();
         let mut loader = EbpfLoader::new();
@@ -146,6 +148,7 @@ impl Kernel {
             .override_global("SHEDDING", &shedding, true)
             .override_global("STATES", &states, true)
             .override_global("FOLLOW_THREADS", &follow_threads, true)
+            .override_global("CAPTURES", &captures, true)
             .override_global("TASK_PID_OFFSET", &task_pid_offset, true)
             .override_global("WAITREASON_OFFSET", &plan.layout.waitreason, true)
             .override_global("STACKS", &stacks, true)
@@ -172,10 +175,16 @@ impl Kernel {
             .map_max_entries("CLOCKS", sizes.clocks)
             .map_max_entries("THREADS", sizes.threads)
             .map_max_entries("STATE_SUMS", sizes.state_sums)
+            .map_max_entries("RECIPES", sizes.recipes)
+            .map_max_entries("STEPS", sizes.steps)
+            .map_max_entries("CAPTURED", sizes.captured)
             .map_max_entries("CALLS", settings.ring_bytes);
         let mut ebpf = loader.load(OBJECT).map_err(load_error)?;
         if let Some(states) = &plan.states {
             states::give_slots(&mut ebpf, &states.waits)?;
+        }
+        if let Some(wanted) = &plan.captures {
+            captures::give_recipes(&mut ebpf, wanted)?;
         }
         Ok(Self {
             gauge: Gauge::new(

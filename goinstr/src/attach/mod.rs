@@ -5,6 +5,7 @@
 //! so it goes however goinstr ends.
 
 pub mod calibration;
+mod captures;
 mod costs;
 mod error;
 pub mod features;

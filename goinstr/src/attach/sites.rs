@@ -200,6 +200,7 @@ mod tests {
                 goexit: None,
             },
             states: None,
+            captures: None,
             layout: RuntimeLayout {
                 source: LayoutSource::Table,
                 goid: 152,

@@ -3,7 +3,8 @@
 use goinstr_common::histogram::{HistBlock, OCTAVES};
 use goinstr_common::stat::FuncStat;
 
-use super::Watch;
+use super::{Watch, captures};
+use crate::plan::CapturePlan;
 
 /// Memory for the totals at most, in bytes: with more functions, CPUs share stripes.
 const STATS_BUDGET: usize = 8 << 20;
@@ -24,6 +25,8 @@ const CALLERS: u32 = 1 << 18;
 
 /// Goroutines whose states are followed at once at most, 3 KiB each when used.
 const CLOCKS: u32 = 1 << 16;
+/// Open calls whose arguments are kept at once, 3 KiB each while they are open.
+const CAPTURED: u32 = 1 << 14;
 /// Threads that are followed; a Go program has 10,000 at most (`debug.SetMaxThreads`).
 const THREADS: u32 = 1 << 14;
 
@@ -41,6 +44,9 @@ pub(super) struct Sizes {
     pub threads: u32,
     pub state_sums: u32,
     pub callers: u32,
+    pub recipes: u32,
+    pub steps: u32,
+    pub captured: u32,
 }
 
 impl Sizes {
@@ -67,6 +73,9 @@ impl Sizes {
             threads: 1,
             state_sums: 1,
             callers: 1,
+            recipes: 1,
+            steps: 1,
+            captured: 1,
         }
     }
 
@@ -79,6 +88,18 @@ impl Sizes {
             clocks: self.shadows.min(CLOCKS),
             threads: THREADS,
             state_sums: u32::try_from(functions.max(1)).unwrap_or(u32::MAX),
+            ..self
+        }
+    }
+
+    /// With room for arguments and results, where they are wanted.
+    pub fn with_captures(self, wanted: Option<&CapturePlan>) -> Self {
+        let Some(plan) = wanted else { return self };
+        let fit = |n: usize| u32::try_from(n.max(1)).unwrap_or(u32::MAX);
+        Self {
+            recipes: fit(plan.functions.len()),
+            steps: fit(captures::steps(plan)),
+            captured: CAPTURED,
             ..self
         }
     }

@@ -21,6 +21,14 @@ const RATIO_LIMIT: u64 = 1100;
 /// Structure name → field name → offset in bytes.
 pub(super) type StructFields = HashMap<String, HashMap<String, u64>>;
 
+/// The sections that tell of functions and types; `None`: no DWARF.
+pub(super) fn sections(elf: &Elf) -> Option<DwarfSections<Vec<u8>>> {
+    if !present(elf) {
+        return None;
+    }
+    DwarfSections::load(|id| Ok::<_, ()>(load(elf, id))).ok()
+}
+
 /// Whether the file has DWARF at all.
 pub(super) fn present(elf: &Elf) -> bool {
     elf.section(".debug_info")
@@ -33,7 +41,7 @@ pub(super) fn struct_fields(elf: &Elf, wanted: &[&str]) -> Option<StructFields> 
     if !present(elf) {
         return None;
     }
-    let sections = DwarfSections::load(|id| Ok::<_, ()>(load(elf, id))).ok()?;
+    let sections = DwarfSections::load(|id| Ok::<_, ()>(load_for_layout(elf, id))).ok()?;
     let dwarf = sections.borrow(|bytes| EndianSlice::new(bytes, LittleEndian));
     let mut found = StructFields::new();
     let mut units = dwarf.units();
@@ -108,10 +116,21 @@ fn search_unit<'a>(
     Ok(())
 }
 
-/// The bytes of a section, decompressed; empty if missing, unreadable or not needed for types.
-fn load(elf: &Elf, id: SectionId) -> Vec<u8> {
+/// The bytes of a section; empty also if it isn't needed for the layout of structures.
+fn load_for_layout(elf: &Elf, id: SectionId) -> Vec<u8> {
     use SectionId::{DebugAbbrev, DebugInfo, DebugStr};
-    if !matches!(id, DebugAbbrev | DebugInfo | DebugStr) {
+    if matches!(id, DebugAbbrev | DebugInfo | DebugStr) {
+        load(elf, id)
+    } else {
+        Vec::new()
+    }
+}
+
+/// The bytes of a section, decompressed; empty if missing, unreadable or of no use here.
+fn load(elf: &Elf, id: SectionId) -> Vec<u8> {
+    use SectionId::{DebugAranges, DebugFrame, DebugMacinfo, DebugMacro};
+    // Of `.debug_line` only the headers are looked at, but without them gimli takes no unit.
+    if matches!(id, DebugFrame | DebugAranges | DebugMacinfo | DebugMacro) {
         return Vec::new();
     }
     if let Some(section) = elf.section(id.name()) {

@@ -46,6 +46,8 @@ pub(super) struct ModuleData {
     pub variables: [(u64, u64); 4],
     /// What funcdata is relative to; `None` up to Go 1.17.
     pub gofunc: Option<u64>,
+    /// What names of types are relative to; `None` up to Go 1.17.
+    pub types: Option<u64>,
     /// The Go minor versions whose moduledata looks like this one.
     pub versions: (u32, u32),
 }
@@ -167,6 +169,11 @@ impl ModuleData {
                 (None, None) => (Some(word(320)?), (20, 25)),
             },
         };
+        let types = match header.format {
+            Format::Go116 => None,
+            Format::Go118 => word(280),
+            Format::Go120 => word(296),
+        };
         Some(Self {
             source,
             pclntab,
@@ -174,6 +181,7 @@ impl ModuleData {
             text,
             variables,
             gofunc,
+            types,
             versions,
         })
     }

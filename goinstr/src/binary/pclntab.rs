@@ -252,6 +252,11 @@ impl<'a> Record<'a> {
         self.word(0)
     }
 
+    /// `_func.args`: bytes of stack that the arguments take, those in registers with the room kept for them.
+    pub fn arguments_size(&self) -> Option<u32> {
+        self.word(1).filter(|size| *size <= i32::MAX as u32)
+    }
+
     /// Offset from the entry of the call of `runtime.deferreturn`, if it defers.
     pub fn deferreturn(&self) -> Option<u32> {
         self.word(2).filter(|at| *at != 0)

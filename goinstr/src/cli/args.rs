@@ -179,6 +179,8 @@ pub(super) struct Attach {
     #[arg(long)]
     pub no_guard: bool,
     #[command(flatten)]
+    pub capture: super::capture::Values,
+    #[command(flatten)]
     pub views: super::views::Views,
 }
 

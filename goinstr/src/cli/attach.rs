@@ -19,6 +19,7 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     if attach.states {
         plan.states = Some(states(&binary)?);
     }
+    plan.captures = attach.capture.plan(&binary, &plan)?;
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
     // Before anything is armed: a path that can't be written must not cost the target a hit.

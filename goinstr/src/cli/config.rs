@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use super::args::{self, AggregateBy, Args, AttachBy, RetBy, SortBy};
+use super::capture::Capture;
 use super::failure::Failure;
 use super::output::Output;
 use super::views::Views;
@@ -58,6 +59,7 @@ pub(super) struct Attach {
     pub callers: bool,
     pub sort: Sort,
     pub limit: Option<usize>,
+    pub capture: Capture,
     pub views: Views,
 }
 
@@ -101,6 +103,15 @@ impl Attach {
             }
             Some(sort) => sort,
         };
+        let capture = Capture::new("attach", &typed.capture)?;
+        if capture.is_wanted() && typed.slower_than.is_none() {
+            return wrong(
+                "--args and --returns show single calls: say which with --slower-than (0s: all)",
+            );
+        }
+        if capture.is_wanted() && typed.aggregate == AggregateBy::Ring {
+            return wrong("--aggregate ring shows no single calls: leave --args and --returns out");
+        }
         Ok(Self {
             selection,
             patterns: patterns("attach", typed.patterns.into_iter())?,
@@ -127,6 +138,7 @@ impl Attach {
             callers: typed.callers,
             sort: sort.into(),
             limit: (typed.limit > 0).then_some(typed.limit),
+            capture,
             views: typed.views,
         })
     }

@@ -5,6 +5,7 @@
 mod args;
 mod attach;
 mod both;
+mod capture;
 mod completions;
 mod config;
 mod cover;

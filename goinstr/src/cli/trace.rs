@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 
 use super::args::{self, PATTERN_HELP, Which, time};
 use super::attach::{explain, states};
+use super::capture::Capture;
 use super::config::{patterns, ring_bytes, selection, usage};
 use super::failure::Failure;
 use super::otlp::Otlp;
@@ -63,6 +64,8 @@ pub(super) struct Typed {
     ring_size: u32,
     #[command(flatten)]
     otlp: Otlp,
+    #[command(flatten)]
+    capture: super::capture::Values,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -89,6 +92,7 @@ pub(super) struct Trace {
     raw: bool,
     ring_bytes: u32,
     otlp: Otlp,
+    capture: Capture,
 }
 
 impl Trace {
@@ -121,6 +125,7 @@ impl Trace {
             raw: typed.raw,
             ring_bytes: ring_bytes("trace", typed.ring_size)?,
             otlp: typed.otlp,
+            capture: Capture::new("trace", &typed.capture)?,
         })
     }
 }
@@ -132,6 +137,7 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     if trace.states {
         plan.states = Some(states(&binary)?);
     }
+    plan.captures = trace.capture.plan(&binary, &plan)?;
     let cut = Cut {
         roots: roots(&trace.roots, &plan)?,
         levels: trace.levels,

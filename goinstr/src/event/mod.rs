@@ -6,6 +6,6 @@ mod ring;
 mod stack;
 
 pub use diagnostics::Diagnostics;
-pub use record::{BadRecord, Event, decode};
+pub use record::{BadRecord, Beside, Event, RawCapture, decode};
 pub use ring::Reader;
 pub use stack::{StackEvent, StackOf};

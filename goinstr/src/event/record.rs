@@ -1,5 +1,6 @@
 //! One record of the ring buffer, checked.
 
+use goinstr_common::capture::{HEADER_BYTES, TAKEN_ENTRY, TAKEN_EXIT};
 use goinstr_common::record::{
     CallRecord, KIND_CALL, KIND_UNBINNED, NO_PARENT, OUTCOME_RETURNED, OUTCOME_UNWOUND,
 };
@@ -12,11 +13,31 @@ use super::stack::{self, StackEvent};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A finished call that somebody wants to see.
-    Call(CallRecord, Option<StateTimes>),
+    Call(CallRecord, Beside),
     /// A finished call whose duration is in no histogram of the kernel.
-    Unbinned(CallRecord, Option<StateTimes>),
+    Unbinned(CallRecord, Beside),
     /// Where a call was that is told of next, or may be.
     Stack(StackEvent),
+}
+
+/// What is told of a call beside its duration, as far as it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// What it did.
+    pub states: Option<StateTimes>,
+    /// What was read of its arguments and results.
+    pub captured: Option<RawCapture>,
+}
+
+/// Arguments and results as the kernel program copied them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawCapture {
+    /// The steps at the entry that found nothing to read, a bit each; `None`: none was taken.
+    pub entry_failed: Option<u64>,
+    /// The same at the return.
+    pub exit_failed: Option<u64>,
+    /// The bytes.
+    pub data: Vec<u8>,
 }
 
 /// Bytes that are no record of ours. Never seen; a reader must survive them all the same.
@@ -60,6 +81,17 @@ fn states(next: &mut impl FnMut() -> u32) -> Option<StateTimes> {
     (long(next) == 1).then_some(times)
 }
 
+/// What was read of arguments and results; `None` where the record's length is another than it says.
+fn captured(next: &mut impl FnMut() -> u32, data: &[u8]) -> Option<RawCapture> {
+    let (entry, exit) = (long(next), long(next));
+    let (bytes, taken) = (next(), next());
+    (bytes as usize == data.len()).then(|| RawCapture {
+        entry_failed: (taken & TAKEN_ENTRY != 0).then_some(entry),
+        exit_failed: (taken & TAKEN_EXIT != 0).then_some(exit),
+        data: data.to_vec(),
+    })
+}
+
 /// Decodes one record. `functions` is the number of functions in the plan.
 pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
     if stack::is_stack(bytes) {
@@ -70,7 +102,8 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
         array.copy_from_slice(word);
         u32::from_ne_bytes(array)
     });
-    let with_states = bytes.len() == size_of::<StatesRecord>();
+    let data = bytes.get(HEADER_BYTES..);
+    let with_states = bytes.len() == size_of::<StatesRecord>() || data.is_some();
     if bytes.len() != size_of::<CallRecord>() && !with_states {
         return Err(BadRecord::Length(bytes.len()));
     }
@@ -97,6 +130,11 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
     record.parent_goid = long(&mut next);
     record.corrected_ns = long(&mut next);
     let states = with_states.then(|| states(&mut next)).flatten();
+    let captured = match data {
+        Some(data) => Some(captured(&mut next, data).ok_or(BadRecord::Length(bytes.len()))?),
+        None => None,
+    };
+    let beside = Beside { states, captured };
     if func as usize >= functions {
         return Err(BadRecord::Function(func));
     }
@@ -107,8 +145,8 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
         return Err(BadRecord::Outcome(record.outcome));
     }
     match kind {
-        KIND_CALL => Ok(Event::Call(record, states)),
-        KIND_UNBINNED => Ok(Event::Unbinned(record, states)),
+        KIND_CALL => Ok(Event::Call(record, beside)),
+        KIND_UNBINNED => Ok(Event::Unbinned(record, beside)),
         other => Err(BadRecord::Kind(other)),
     }
 }
@@ -146,7 +184,10 @@ mod tests {
     #[test]
     fn every_field_arrives() {
         let record = some_record();
-        assert_eq!(decode(&bytes(&record), 4), Ok(Event::Call(record, None)));
+        assert_eq!(
+            decode(&bytes(&record), 4),
+            Ok(Event::Call(record, Beside::default()))
+        );
         let record = CallRecord {
             kind: KIND_UNBINNED,
             parent: 3,
@@ -154,7 +195,7 @@ mod tests {
         };
         assert_eq!(
             decode(&bytes(&record), 4),
-            Ok(Event::Unbinned(record, None))
+            Ok(Event::Unbinned(record, Beside::default()))
         );
     }
 
@@ -178,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..130), functions in 0usize..10) {
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), functions in 0usize..10) {
             let _ = decode(&bytes, functions);
         }
     }

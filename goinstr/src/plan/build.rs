@@ -52,6 +52,7 @@ pub fn plan(binary: &GoBinary, patterns: &[Pattern]) -> Result<ProbePlan, PlanEr
         layout: binary.runtime_layout()?,
         libraries: Vec::new(),
         states: None,
+        captures: None,
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod body;
 mod build;
+mod capture;
 mod choice;
 mod coverage;
 mod error;
@@ -17,6 +18,10 @@ mod survey;
 mod wait_slots;
 
 pub use build::plan;
+pub use capture::{
+    BadRedaction, CapturePlan, Chunk, FunctionCapture, Limits, Redaction, Shape, ShapeKind, Wanted,
+    Word,
+};
 pub use choice::choose;
 pub use coverage::{CoverFunction, CoverPlan, CoverSite, Level, SourceFile, SourceLine, cover};
 pub use error::PlanError;

@@ -40,6 +40,7 @@ pub fn plan_modules(
         layout: program.runtime_layout()?,
         libraries: Vec::new(),
         states: None,
+        captures: None,
     };
     let own = applicable(binaries.clone(), patterns)?;
     for (file, (binary, own)) in binaries.zip(own).enumerate() {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::StatePlan;
+use super::{CapturePlan, StatePlan};
 use crate::binary::{FileOffset, RuntimeLayout, Vaddr};
 
 /// A place in the file for a uprobe.
@@ -91,6 +91,8 @@ pub struct ProbePlan {
     pub libraries: Vec<Library>,
     /// Where goroutines change their states, where that is asked for.
     pub states: Option<StatePlan>,
+    /// Which values of calls are read, where they are asked for.
+    pub captures: Option<CapturePlan>,
     /// Offsets in the runtime's structures.
     pub layout: RuntimeLayout,
 }

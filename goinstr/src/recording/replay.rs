@@ -343,6 +343,7 @@ impl Player {
             unwind: UnwindSites::default(),
             libraries: std::mem::take(&mut self.libraries),
             states: None,
+            captures: None,
             layout: NO_LAYOUT,
         };
         self.state = State::Running;
@@ -404,6 +405,8 @@ impl Player {
             depth: call.depth,
             states: call.states,
             stack: frames.and_then(|frames| CallStack::of_frames(at, frames, call.stack_cut)),
+            args: None,
+            returns: None,
         })
     }
 

@@ -7,7 +7,6 @@ use goinstr_common::{
     counter::{DROPPED_RECORDS, UNBINNED},
     record::{CallRecord, NO_PARENT, OUTCOME_UNWOUND},
     shadow::Frame,
-    state::StateTimes,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
@@ -21,15 +20,16 @@ use super::{
     ledger,
     preparing::Prepared,
     stacks::Stacks,
+    target_types::TargetTypes,
 };
 use crate::{
     aggregate::{
-        Aggregator, CallEvent, End, FollowedStates, Mode, OpenCall, Outcome, ProbeCosts, Report,
-        SessionInfo, ShedEvent, States,
+        Aggregator, Bytes, CallEvent, End, FollowedStates, Mode, OpenCall, Outcome, ProbeCosts,
+        Report, SessionInfo, ShedEvent, States, Values, values,
     },
     attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
-    event::{Diagnostics, Event, Reader},
-    plan::{PlannedFunction, WaitSlots},
+    event::{Beside, Diagnostics, Event, Reader},
+    plan::{CapturePlan, PlannedFunction, WaitSlots},
     sink::Sink,
     target::{Process, Target},
 };
@@ -63,6 +63,8 @@ pub(super) async fn run(
             .as_ref()
             .map(|states| states.waits.clone()),
         stacks: stacks.map(|binary| Stacks::new(binary, config.load_bias)),
+        captures: config.plan.captures.clone(),
+        names: TargetTypes::of(&config),
         clock: Clock::now(),
         began: monotonic_ns(),
         ended: None,
@@ -111,6 +113,9 @@ struct State {
     waits: Option<WaitSlots>,
     /// Where calls are, where that is asked for.
     stacks: Option<Stacks>,
+    /// What is read of arguments and results.
+    captures: Option<CapturePlan>,
+    names: TargetTypes,
     clock: Clock,
     began: u64,
     /// When no call could open any more. Disarming takes a while that no rate may count.
@@ -307,26 +312,33 @@ impl State {
             slower_than,
             waits,
             stacks,
+            captures,
+            names,
             ..
         } = self;
-        let mut tell =
-            |stacks: &mut Option<Stacks>, call: &CallRecord, states: Option<StateTimes>| {
-                let of_it = |stacks: &mut Stacks| stacks.of(call, &config.plan);
-                let stack = stacks.as_mut().and_then(of_it);
-                if output.is_ok() {
-                    let call = single(call, states.as_ref(), waits.as_ref(), *clock);
-                    *output = sink.call(&CallEvent { stack, ..call });
-                }
-            };
+        let telling = Telling {
+            waits: waits.as_ref(),
+            captures: captures.as_ref(),
+            names,
+            clock: *clock,
+        };
+        let mut tell = |stacks: &mut Option<Stacks>, call: &CallRecord, beside: &Beside| {
+            let of_it = |stacks: &mut Stacks| stacks.of(call, &config.plan);
+            let stack = stacks.as_mut().and_then(of_it);
+            if output.is_ok() {
+                let call = telling.single(call, beside);
+                *output = sink.call(&CallEvent { stack, ..call });
+            }
+        };
         reader.drain(|event| match (event, *aggregation) {
             (Event::Call(call, _), Aggregation::Ring) => aggregator.add_call(&call),
-            (Event::Call(call, states), Aggregation::Kernel) => {
-                tell(stacks, &call, states);
+            (Event::Call(call, beside), Aggregation::Kernel) => {
+                tell(stacks, &call, &beside);
             }
-            (Event::Unbinned(call, states), _) => {
+            (Event::Unbinned(call, beside), _) => {
                 aggregator.add_duration(&call);
                 if slower_than.is_some_and(|bound| call.duration_ns >= bound) {
-                    tell(stacks, &call, states);
+                    tell(stacks, &call, &beside);
                 }
             }
             (Event::Stack(stack), _) => {
@@ -417,31 +429,65 @@ fn probe_costs(config: &Config, costs: Costs) -> Option<ProbeCosts> {
     })
 }
 
-fn single(
-    call: &CallRecord,
-    states: Option<&StateTimes>,
-    waits: Option<&WaitSlots>,
+/// What it takes to tell of a single call.
+struct Telling<'t> {
+    waits: Option<&'t WaitSlots>,
+    captures: Option<&'t CapturePlan>,
+    names: &'t TargetTypes,
     clock: Clock,
-) -> CallEvent {
-    CallEvent {
-        function: call.func,
-        goid: call.goid,
-        parent_goid: (call.parent_goid != 0).then_some(call.parent_goid),
-        start_unix_ns: clock.unix_ns(call.start_ns),
-        duration_ns: call.duration_ns,
-        self_ns: call.self_ns,
-        corrected_ns: call.corrected_ns,
-        outcome: if call.outcome == OUTCOME_UNWOUND {
-            Outcome::Unwound
-        } else {
-            Outcome::Returned
-        },
-        parent: (call.parent != NO_PARENT).then_some(call.parent),
-        depth: call.depth,
-        states: states
-            .zip(waits)
-            .map(|(times, waits)| States::of(times, call.duration_ns, |slot| waits.name(slot))),
-        stack: None,
+}
+
+impl Telling<'_> {
+    fn single(&self, call: &CallRecord, beside: &Beside) -> CallEvent {
+        let (args, returns) = self.values(call, beside);
+        CallEvent {
+            function: call.func,
+            goid: call.goid,
+            parent_goid: (call.parent_goid != 0).then_some(call.parent_goid),
+            start_unix_ns: self.clock.unix_ns(call.start_ns),
+            duration_ns: call.duration_ns,
+            self_ns: call.self_ns,
+            corrected_ns: call.corrected_ns,
+            outcome: if call.outcome == OUTCOME_UNWOUND {
+                Outcome::Unwound
+            } else {
+                Outcome::Returned
+            },
+            parent: (call.parent != NO_PARENT).then_some(call.parent),
+            depth: call.depth,
+            states: beside
+                .states
+                .as_ref()
+                .zip(self.waits)
+                .map(|(times, waits)| States::of(times, call.duration_ns, |slot| waits.name(slot))),
+            stack: None,
+            args,
+            returns,
+        }
+    }
+
+    /// Arguments and results, as far as they were asked for and read.
+    fn values(&self, call: &CallRecord, beside: &Beside) -> (Option<Values>, Option<Values>) {
+        let (Some(plan), Some(captured)) = (self.captures, &beside.captured) else {
+            return (None, None);
+        };
+        let Some(function) = plan.functions.get(call.func as usize) else {
+            return (None, None);
+        };
+        let read = |shapes, failed: Option<u64>| {
+            let bytes = Bytes {
+                data: &captured.data,
+                failed: failed?,
+                names: self.names,
+            };
+            Some(values(shapes, bytes))
+        };
+        let args = read(&function.parameters, captured.entry_failed);
+        let returns = read(&function.results, captured.exit_failed);
+        (
+            args.filter(|_| plan.arguments),
+            returns.filter(|_| plan.results),
+        )
     }
 }
 

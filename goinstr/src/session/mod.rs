@@ -15,6 +15,7 @@ mod measurement;
 mod preparing;
 mod retirement;
 mod stacks;
+mod target_types;
 
 pub use config::{Budget, Config, Count, RING_BYTES, ReturnsBy};
 pub use cover::{CoverConfig, cover};

@@ -403,6 +403,8 @@ mod tests {
             depth,
             states: None,
             stack: None,
+            args: None,
+            returns: None,
         }
     }
 

@@ -153,6 +153,8 @@ impl<W: Write> Sink for JsonSink<W> {
                 .map(|stack| stack.frames().map(line::Frame::of).collect()),
             stack_waited_ns: call.stack.as_ref().and_then(CallStack::waited_ns),
             stack_cut: call.stack.as_ref().is_some_and(CallStack::is_cut),
+            args: call.args.as_ref(),
+            returns: call.returns.as_ref(),
             id: self.ids.then_some(call.function),
             parent_id: call.parent.filter(|_| self.ids),
             corrected_ns: self.ids.then_some(call.corrected_ns),

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::aggregate::{Exported, FollowedStates, ProbeCosts, States};
+use crate::aggregate::{Exported, FollowedStates, ProbeCosts, States, Values};
 use crate::binary::SourceFrame;
 
 /// The version of the lines' schema.
@@ -122,6 +122,12 @@ pub struct Call<'a> {
     /// The stack does not reach to the goroutine's first function.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stack_cut: bool,
+    /// Arguments by name, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args: Option<&'a Values>,
+    /// Results by name, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returns: Option<&'a Values>,
     /// In recordings: indices of both functions among the definitions, and what was taken off the
     /// duration for the probes.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use super::forest::Entry;
 use super::human::visible;
 use super::trace::Format;
 use super::tree::timestamp;
+use super::values;
 use crate::aggregate::{Ledger, Outcome, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
@@ -77,6 +78,17 @@ impl<W: Write> Format for Logfmt<W> {
         }
         if let Some(goid) = call.parent_goid {
             write!(self.out, " parent_goid={goid}")?;
+        }
+        if let Some(args) = &call.args {
+            write!(self.out, " args={}", quoted(&values::arguments(args)))?;
+        }
+        if let Some(returns) = &call.returns {
+            let returns = values::results(returns);
+            write!(
+                self.out,
+                " returns={}",
+                quoted(returns.trim_start_matches(" = "))
+            )?;
         }
         writeln!(self.out)
     }

@@ -34,6 +34,7 @@ mod table;
 mod terminal;
 mod trace;
 mod tree;
+mod values;
 
 use std::io;
 

@@ -48,6 +48,8 @@ pub(crate) fn play_calls(sink: &mut impl Sink) {
             depth,
             states: None,
             stack: None,
+            args: None,
+            returns: None,
         };
         sink.call(&call).expect("call");
     };
@@ -146,6 +148,7 @@ pub(crate) fn plan() -> ProbePlan {
         unwind: UnwindSites::default(),
         libraries: vec![],
         states: None,
+        captures: None,
         layout: RuntimeLayout {
             source: LayoutSource::Table,
             goid: 152,
@@ -292,6 +295,8 @@ pub(super) fn call() -> CallEvent {
         depth: 1,
         states: None,
         stack: None,
+        args: None,
+        returns: None,
     }
 }
 

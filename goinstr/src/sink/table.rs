@@ -10,7 +10,7 @@ use super::names::distinct;
 use super::screen::Screen;
 use super::stack_lines::stack_lines;
 use super::tree::{states_in_short, time_of_day};
-use super::{Sink, Size, Sort, ledger};
+use super::{Sink, Size, Sort, ledger, values};
 use crate::aggregate::{
     CallEvent, CallerReport, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo, ShedEvent,
 };
@@ -258,8 +258,10 @@ impl<W: Write> Sink for TableSink<W> {
         let states = call.states.as_ref().map_or(String::new(), |states| {
             format!("  [{}]", states_in_short(states))
         });
+        let args = call.args.as_ref().map_or(String::new(), values::arguments);
+        let returns = call.returns.as_ref().map_or(String::new(), values::results);
         let text = format!(
-            "slow: {}  {:>7}{outcome}  {}{parent}, goroutine {}{states}",
+            "slow: {}  {:>7}{outcome}  {}{args}{returns}{parent}, goroutine {}{states}",
             time_of_day(call.start_unix_ns),
             duration(call.duration_ns),
             self.name(call.function),

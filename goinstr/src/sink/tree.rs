@@ -13,6 +13,7 @@ use super::ledger;
 use super::names::distinct;
 use super::stack_lines::stack_lines;
 use super::trace::Format;
+use super::values;
 use crate::aggregate::{CallEvent, Ledger, Outcome, Report, SessionInfo, States};
 use crate::plan::ProbePlan;
 
@@ -83,6 +84,8 @@ impl<W: Write> TreeText<W> {
             _ => length,
         };
         let name = self.name(call.function);
+        let args = call.args.as_ref().map_or(String::new(), values::arguments);
+        let returns = call.returns.as_ref().map_or(String::new(), values::results);
         let go = if linked { "go " } else { "" };
         let unwound = match call.outcome {
             Outcome::Returned => String::new(),
@@ -92,7 +95,7 @@ impl<W: Write> TreeText<W> {
             self.style(format!("  [{}]", states_in_short(states)), DIM)
         });
         format!(
-            "{}  {length}  {}{go}{name}{unwound}{states}",
+            "{}  {length}  {}{go}{name}{args}{returns}{unwound}{states}",
             self.style(from, DIM),
             indent(level)
         )

@@ -40,6 +40,7 @@ mod stack;
 mod states;
 mod terminal;
 mod trace;
+mod values;
 mod versions;
 
 use std::{process::ExitCode, sync::RwLock, time::Duration};
@@ -170,6 +171,7 @@ fn main() -> ExitCode {
         hostile::tests(),
         privilege::tests(),
         trace::tests(),
+        values::tests(),
         metrics::tests(),
         otlp::tests(),
         terminal::tests(),

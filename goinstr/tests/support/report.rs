@@ -46,6 +46,8 @@ pub struct Call {
     pub stack_waited_ns: Option<u64>,
     #[serde(default)]
     pub stack_cut: bool,
+    pub args: Option<Value>,
+    pub returns: Option<Value>,
 }
 
 /// The `ledger` line.

@@ -117,6 +117,7 @@ fn plan(layout: RuntimeLayout, states: bool) -> io::Result<(ProbePlan, u64)> {
         unwind: UnwindSites::default(),
         libraries: vec![],
         states: states.then(StatePlan::default),
+        captures: None,
         layout,
     };
     Ok((plan, load_bias))

@@ -31,6 +31,7 @@ pub(super) fn site<I: InstructionSet>(
         address: Vaddr(steps[chosen].at),
         after_stack_check: begin.checked,
         reenters: reenters::<I>(code, steps, chosen, begin.restarts),
+        keeps_arguments: chosen == begin.at,
     })
 }
 

@@ -30,6 +30,9 @@ pub struct EntrySite {
     pub after_stack_check: bool,
     /// Whether the function's own code branches back to this instruction (hits of one frame are then one call).
     pub reenters: bool,
+    /// Whether arguments are where they were at the first byte: none of the function's own instructions
+    /// was passed over.
+    pub keeps_arguments: bool,
 }
 
 /// Every place that a call of one function passes once at its beginning, and once at its end.

@@ -88,6 +88,7 @@ fn count(
 ) -> Result<Counted, AttachError> {
     let follows = settings.watch == Watch::Calls;
     let mut bare = plan.clone();
+    bare.captures = None;
     for function in &mut bare.functions {
         // Nothing is to be followed.
         function.reenters = false;
@@ -174,10 +175,11 @@ fn remove(plan: &mut ProbePlan, gone: &[Load], allowed: f64) {
             ),
         });
     }
-    let mut id = 0;
-    plan.functions.retain(|_| {
-        let stays = gone.iter().all(|load| load.function != id);
-        id += 1;
-        stays
-    });
+    let stays = |id: u32| gone.iter().all(|load| load.function != id);
+    let mut ids = 0..;
+    plan.functions.retain(|_| ids.next().is_some_and(stays));
+    if let Some(captures) = &mut plan.captures {
+        let mut ids = 0..;
+        captures.functions.retain(|_| ids.next().is_some_and(stays));
+    }
 }

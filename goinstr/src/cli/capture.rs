@@ -1,0 +1,111 @@
+//! Which values of calls are to be read: the flags of `attach` and `trace`.
+
+use clap::error::ErrorKind;
+
+use super::config::usage;
+use super::failure::Failure;
+use crate::binary::GoBinary;
+use crate::plan::{CapturePlan, Limits, ProbePlan, Redaction, Wanted};
+
+/// Bytes of a string, elements of a slice and levels of pointers that may be asked for.
+const BYTES: std::ops::RangeInclusive<u32> = 1..=496;
+const ITEMS: std::ops::RangeInclusive<u32> = 0..=64;
+const DEPTH: std::ops::RangeInclusive<u32> = 0..=8;
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Values {
+    /// Also show the values of the arguments of each call that is shown, by name (costs more)
+    #[arg(long, help_heading = "Values")]
+    args: bool,
+    /// Also show the values of the results of each call that is shown (costs more)
+    #[arg(long, help_heading = "Values")]
+    returns: bool,
+    /// Names of parameters, results and fields whose values are never read, with commas between them, as
+    /// globs in any case [default: names that sound like secrets: '*password*', '*token*', …; '': none]
+    #[arg(long, value_name = "NAMES", help_heading = "Values")]
+    redact: Option<String>,
+    /// Follow at most so many pointers one behind the other, and structures inside of each other
+    #[arg(long, value_name = "N", default_value_t = Limits::default().depth, help_heading = "Values")]
+    value_depth: u32,
+    /// Show at most so many bytes of a string
+    #[arg(long, value_name = "N", default_value_t = Limits::default().bytes, help_heading = "Values")]
+    value_bytes: u32,
+    /// Show at most so many elements of a slice or array
+    #[arg(long, value_name = "N", default_value_t = Limits::default().items, help_heading = "Values")]
+    value_items: u32,
+}
+
+/// What is meant: nothing, or what is wanted.
+#[derive(Debug)]
+pub(super) struct Capture {
+    wanted: Option<Wanted>,
+}
+
+impl Capture {
+    pub fn new(command: &str, typed: &Values) -> Result<Self, Failure> {
+        let wrong = |message: String| usage(command, ErrorKind::ValueValidation, &message);
+        let within = |name: &str, value: u32, range: std::ops::RangeInclusive<u32>| {
+            let (least, most) = (range.start(), range.end());
+            match range.contains(&value) {
+                true => Ok(value),
+                false => Err(wrong(format!("{name} must be from {least} to {most}"))),
+            }
+        };
+        let limits = Limits {
+            depth: within("--value-depth", typed.value_depth, DEPTH)?,
+            bytes: within("--value-bytes", typed.value_bytes, BYTES)?,
+            items: within("--value-items", typed.value_items, ITEMS)?,
+        };
+        let redaction = match &typed.redact {
+            None => Redaction::default(),
+            Some(names) => Redaction::of(names).map_err(|error| wrong(error.to_string()))?,
+        };
+        Ok(Self {
+            wanted: (typed.args || typed.returns).then_some(Wanted {
+                arguments: typed.args,
+                results: typed.returns,
+                limits,
+                redaction,
+            }),
+        })
+    }
+
+    /// Whether any value is asked for.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// What of the plan's functions is to be read, said where it can't be.
+    pub fn plan(
+        &self,
+        binary: &GoBinary,
+        plan: &ProbePlan,
+    ) -> Result<Option<CapturePlan>, Failure> {
+        let Some(wanted) = &self.wanted else {
+            return Ok(None);
+        };
+        let captures = CapturePlan::of(binary, plan, wanted);
+        let mut without = 0usize;
+        for (function, capture) in plan.functions.iter().zip(&captures.functions) {
+            if let Some(obstacle) = capture.obstacle {
+                without += 1;
+                log::info!("{}: no arguments: {obstacle}", function.name);
+            }
+        }
+        let all = captures.functions.len();
+        if without == all {
+            let why = captures.functions.iter().find_map(|f| f.obstacle);
+            return Err(Failure::failed(format_args!(
+                "--args: the arguments of none of the functions can be read: {}",
+                why.unwrap_or("there are none")
+            )));
+        }
+        if without > 0 {
+            log::warn!(
+                "the arguments of {without} of {all} functions can't be read (-v says which, and why)"
+            );
+        }
+        Ok(Some(captures))
+    }
+}

@@ -1,0 +1,116 @@
+//! What the bytes of a captured call mean: the tree that turns them into values.
+
+/// Where in the data a few bytes stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// From here on.
+    Data(u32),
+    /// In a floating-point register, which the kernel shows no program.
+    Float,
+    /// Nowhere: it was not read.
+    Unread,
+}
+
+/// Bytes that a step of the recipe copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The step's number: whether it found something to read.
+    pub step: u32,
+    /// Where in the data they stand.
+    pub at: u32,
+    /// Bytes at most.
+    pub most: u32,
+}
+
+/// A value's type and where its bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// As Go prints it.
+    pub type_name: String,
+    /// What its bytes mean.
+    pub kind: ShapeKind,
+}
+
+/// What bytes mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShapeKind {
+    /// `true` or `false`.
+    Bool(Word),
+    /// A signed integer of so many bytes.
+    Int(Word, u8),
+    /// An unsigned one.
+    Uint(Word, u8),
+    /// A floating-point number of so many bytes.
+    Float(Word, u8),
+    /// Two of them, of so many bytes each.
+    Complex(Word, Word, u8),
+    /// Its length and its bytes; `None`: none of them are read.
+    String {
+        /// Where its bytes stand in the target.
+        address: Word,
+        /// Their number.
+        length: Word,
+        /// As many as are read.
+        bytes: Option<Chunk>,
+    },
+    /// Its first elements.
+    Slice {
+        /// Where its elements stand in the target.
+        address: Word,
+        /// Their number.
+        length: Word,
+        /// How many there is room for.
+        capacity: Word,
+        /// As many as are read, one behind the other.
+        chunk: Option<Chunk>,
+        /// The same, each.
+        items: Vec<Shape>,
+        /// Bytes of each.
+        each: u64,
+    },
+    /// All of a `[]byte` that is read: shown as text where it is.
+    Bytes {
+        /// Where they stand in the target.
+        address: Word,
+        /// Their number.
+        length: Word,
+        /// How many there is room for.
+        capacity: Word,
+        /// As many as are read.
+        bytes: Option<Chunk>,
+    },
+    /// An address, and what stands there.
+    Pointer {
+        /// The address.
+        address: Word,
+        /// The chunks that hold it, and what it is; `None`: not followed.
+        to: Option<(Vec<Chunk>, Box<Shape>)>,
+    },
+    /// The first elements of so many.
+    Array(Vec<Shape>, u64),
+    /// Fields by name, in order.
+    Struct(Vec<(String, Shape)>),
+    /// The address of the runtime's structure, and the number of elements, 8 bytes.
+    Map(Word, Option<Chunk>),
+    /// An address that says little: a channel's, a function's.
+    Address(Word),
+    /// A value of a type that is only known then.
+    Interface {
+        /// Its first word.
+        first: Word,
+        /// Its second word: the value's address, or the value where that is an address.
+        second: Word,
+        /// Has the type's address, where the first word is not it.
+        table: Option<Chunk>,
+        /// The first bytes at the second word.
+        value: Option<Chunk>,
+        /// The bytes of a string, if that is what stands there.
+        text: Option<Chunk>,
+    },
+    /// Nested too deeply, or beyond what one call's data has room for.
+    Cut,
+    /// Not to be read.
+    Redacted,
+    /// Not to be had, and why.
+    Unknown(&'static str),
+}

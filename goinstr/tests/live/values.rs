@@ -1,0 +1,172 @@
+//! `--args` and `--returns`: every kind of value, held against what the target says it was.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Map, Value};
+
+use crate::{
+    Test,
+    support::{build::Build, case::Case, toolchain},
+    test,
+};
+
+/// Functions whose calls the target tells the values of.
+const TOLD: &str = "/^main\\.(integers|unsigned|many|bools|texts|slices|pointers|structs|wide|floats.*|maps|interfaces|errorsOf|unused|named|escapes|.*method|.*byValue|generic.*|.*get|grows|login)$/";
+
+pub fn tests() -> Vec<Test> {
+    let mut tests = Vec::new();
+    for toolchain in toolchain::all() {
+        tests.push(test(
+            format!("values::as_told_{}", toolchain.version),
+            || as_told(&Build::of("values").with(toolchain)),
+        ));
+    }
+    tests.push(test("values::as_told_unoptimised", || {
+        as_told(&Build::of("values").unoptimised())
+    }));
+    tests.push(test("values::as_told_of_a_pie", || {
+        as_told(&Build::of("values").pie())
+    }));
+    tests
+}
+
+/// Each call's values, in the order of the calls.
+fn as_told(build: &Build) -> Result<()> {
+    let measured = Case::of(build.clone())
+        .command("trace")
+        .patterns(&[TOLD])
+        .options(&["--args", "--returns", "--value-depth", "3"])
+        .run()?;
+    let mut told: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for line in &measured.truth.lines {
+        if line["type"] == "values" {
+            let name = line["function"].as_str().context("no name")?;
+            told.entry(name).or_default().push(line);
+        }
+    }
+    ensure!(
+        told.len() > 20,
+        "the target told of {} functions",
+        told.len()
+    );
+    let mut wrong = Vec::new();
+    for (name, lines) in &told {
+        let mut calls: Vec<_> = measured
+            .report
+            .calls
+            .iter()
+            .filter(|call| {
+                let function = &call.function;
+                function == name || function.starts_with(&format!("{name}["))
+            })
+            .collect();
+        calls.sort_by_key(|call| call.start_unix_ns);
+        ensure!(
+            calls.len() == lines.len(),
+            "{name}: {} calls of {}",
+            calls.len(),
+            lines.len()
+        );
+        for (call, line) in calls.iter().zip(lines) {
+            for (what, seen) in [("args", &call.args), ("returns", &call.returns)] {
+                let seen = seen
+                    .as_ref()
+                    .with_context(|| format!("{name}: no {what}"))?;
+                let expected = line[what].as_object().context("no values")?;
+                compare(name, what, expected, seen, &mut wrong);
+            }
+        }
+    }
+    wrong.truncate(20);
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    secrets_stay_unread(&measured.report.calls)
+}
+
+fn compare(
+    name: &str,
+    what: &str,
+    expected: &Map<String, Value>,
+    seen: &Value,
+    wrong: &mut Vec<String>,
+) {
+    for (parameter, expected) in expected {
+        let found = &seen[parameter];
+        let plain = plain(found);
+        if !same(&plain, expected) {
+            wrong.push(format!(
+                "{name} {what} {parameter}: {plain}, told: {expected}; whole: {found}"
+            ));
+        }
+    }
+}
+
+/// Equal, whether a whole number is written with a point or not.
+fn same(seen: &Value, told: &Value) -> bool {
+    match (seen, told) {
+        (Value::Number(seen), Value::Number(told)) if seen.is_f64() || told.is_f64() => {
+            seen.as_f64() == told.as_f64()
+        }
+        (Value::Array(seen), Value::Array(told)) => {
+            seen.len() == told.len() && seen.iter().zip(told).all(|(seen, told)| same(seen, told))
+        }
+        (Value::Object(seen), Value::Object(told)) => {
+            let all = |(name, told)| seen.get(name).is_some_and(|seen| same(seen, told));
+            seen.len() == told.len() && told.iter().all(all)
+        }
+        _ => seen == told,
+    }
+}
+
+/// A value as the target tells it: pointers are what they point to.
+fn plain(value: &Value) -> Value {
+    if value["nil"] == true {
+        return Value::Null;
+    }
+    if let Some(dynamic) = value.get("dynamic") {
+        let mut told = Map::new();
+        told.insert("dynamic".to_owned(), dynamic.clone());
+        if let Some(inner) = value.get("value") {
+            told.insert("value".to_owned(), plain(inner));
+        }
+        return Value::Object(told);
+    }
+    if value["type"]
+        .as_str()
+        .is_some_and(|name| name.starts_with("map["))
+    {
+        return serde_json::json!({ "len": value["len"] });
+    }
+    if let Some(unreadable) = value.get("unreadable") {
+        return unreadable.clone();
+    }
+    match &value["value"] {
+        Value::Object(object) if object.contains_key("type") && object["type"].is_string() => {
+            plain(&value["value"])
+        }
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, field)| (name.clone(), plain(field)))
+                .collect(),
+        ),
+        Value::Array(items) if items.iter().all(Value::is_number) => Value::Array(items.clone()),
+        Value::Array(items) => Value::Array(items.iter().map(plain).collect()),
+        other => other.clone(),
+    }
+}
+
+/// What is called a password or a token is not read unless that is asked for.
+fn secrets_stay_unread(calls: &[crate::support::report::Call]) -> Result<()> {
+    let logins: Vec<_> = calls
+        .iter()
+        .filter(|call| call.function == "main.login")
+        .collect();
+    ensure!(!logins.is_empty(), "no login");
+    for call in logins {
+        let text = serde_json::to_string(&call.args)?;
+        ensure!(!text.contains("hidden"), "{text}");
+        ensure!(text.contains("\"redacted\":true"), "{text}");
+    }
+    Ok(())
+}
