@@ -141,6 +141,7 @@ unsafe extern "C" fn step(number: u32, context: *mut c_void) -> i64 {
     };
     // SAFETY: a live map element; all offsets are bounded below its size.
     let data = unsafe { (&raw mut (*run.captured).data).cast::<u8>() };
+    // SAFETY: as above.
     let word = |at: u32| unsafe { *data.add(at as usize & (DATA_BYTES - 8)).cast::<u64>() };
     let address = word(step.address);
     if address == 0 {
