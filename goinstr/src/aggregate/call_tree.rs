@@ -189,8 +189,7 @@ mod tests {
             depth,
             states: None,
             stack: None,
-            args: None,
-            returns: None,
+            values: None,
         }
     }
 

@@ -27,8 +27,8 @@ pub use inflight::{Inflight, OpenStack};
 pub use profile::{Block, Profile, ProfileFile, ProfileFunction};
 pub use reading::{Bytes, NoNames, TypeNames, values};
 pub use report::{
-    Books, CallEvent, CallerReport, End, FollowedStates, FunctionReport, Ledger, Mode, OpenCall,
-    Outcome, ProbeCosts, Report, SessionInfo, ShedEvent,
+    Books, CallEvent, CallValues, CallerReport, End, FollowedStates, FunctionReport, Ledger, Mode,
+    OpenCall, Outcome, ProbeCosts, Report, SessionInfo, ShedEvent,
 };
 pub use saved::SavedError;
 pub use states::States;

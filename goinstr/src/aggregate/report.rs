@@ -117,13 +117,32 @@ pub struct CallEvent {
     pub states: Option<States>,
     /// Where it was, where that was asked for and is known.
     pub stack: Option<CallStack>,
-    /// Its arguments, where they were asked for and could be read.
+    /// Its arguments and results, where they were asked for and could be read.
+    pub values: Option<Box<CallValues>>,
+}
+
+/// The arguments and results of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallValues {
+    /// Arguments, where they were asked for.
     pub args: Option<Values>,
-    /// Its results, where they were asked for and could be read.
+    /// Results, where they were asked for and it returned.
     pub returns: Option<Values>,
 }
 
 impl CallEvent {
+    /// Its arguments, where they are known.
+    #[must_use]
+    pub fn args(&self) -> Option<&Values> {
+        self.values.as_ref()?.args.as_ref()
+    }
+
+    /// Its results, where they are known.
+    #[must_use]
+    pub fn returns(&self) -> Option<&Values> {
+        self.values.as_ref()?.returns.as_ref()
+    }
+
     /// When it ended, ns since the Unix epoch: by the clock, which its duration is corrected against.
     #[must_use]
     pub fn end_unix_ns(&self) -> u64 {

@@ -405,8 +405,7 @@ impl Player {
             depth: call.depth,
             states: call.states,
             stack: frames.and_then(|frames| CallStack::of_frames(at, frames, call.stack_cut)),
-            args: None,
-            returns: None,
+            values: None,
         })
     }
 

@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     aggregate::{
-        Aggregator, Bytes, CallEvent, End, FollowedStates, Mode, OpenCall, Outcome, ProbeCosts,
-        Report, SessionInfo, ShedEvent, States, Values, values,
+        Aggregator, Bytes, CallEvent, CallValues, End, FollowedStates, Mode, OpenCall, Outcome,
+        ProbeCosts, Report, SessionInfo, ShedEvent, States, values,
     },
     attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
     event::{Beside, Diagnostics, Event, Reader},
@@ -439,7 +439,6 @@ struct Telling<'t> {
 
 impl Telling<'_> {
     fn single(&self, call: &CallRecord, beside: &Beside) -> CallEvent {
-        let (args, returns) = self.values(call, beside);
         CallEvent {
             function: call.func,
             goid: call.goid,
@@ -461,19 +460,14 @@ impl Telling<'_> {
                 .zip(self.waits)
                 .map(|(times, waits)| States::of(times, call.duration_ns, |slot| waits.name(slot))),
             stack: None,
-            args,
-            returns,
+            values: self.values(call, beside).map(Box::new),
         }
     }
 
     /// Arguments and results, as far as they were asked for and read.
-    fn values(&self, call: &CallRecord, beside: &Beside) -> (Option<Values>, Option<Values>) {
-        let (Some(plan), Some(captured)) = (self.captures, &beside.captured) else {
-            return (None, None);
-        };
-        let Some(function) = plan.functions.get(call.func as usize) else {
-            return (None, None);
-        };
+    fn values(&self, call: &CallRecord, beside: &Beside) -> Option<CallValues> {
+        let (plan, captured) = (self.captures?, beside.captured.as_ref()?);
+        let function = plan.functions.get(call.func as usize)?;
         let read = |shapes, failed: Option<u64>| {
             let bytes = Bytes {
                 data: &captured.data,
@@ -484,10 +478,10 @@ impl Telling<'_> {
         };
         let args = read(&function.parameters, captured.entry_failed);
         let returns = read(&function.results, captured.exit_failed);
-        (
-            args.filter(|_| plan.arguments),
-            returns.filter(|_| plan.results),
-        )
+        Some(CallValues {
+            args: args.filter(|_| plan.arguments),
+            returns: returns.filter(|_| plan.results),
+        })
     }
 }
 

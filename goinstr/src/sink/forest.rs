@@ -403,8 +403,7 @@ mod tests {
             depth,
             states: None,
             stack: None,
-            args: None,
-            returns: None,
+            values: None,
         }
     }
 

@@ -79,10 +79,10 @@ impl<W: Write> Format for Logfmt<W> {
         if let Some(goid) = call.parent_goid {
             write!(self.out, " parent_goid={goid}")?;
         }
-        if let Some(args) = &call.args {
+        if let Some(args) = call.args() {
             write!(self.out, " args={}", quoted(&values::arguments(args)))?;
         }
-        if let Some(returns) = &call.returns {
+        if let Some(returns) = call.returns() {
             let returns = values::results(returns);
             write!(
                 self.out,

@@ -48,8 +48,7 @@ pub(crate) fn play_calls(sink: &mut impl Sink) {
             depth,
             states: None,
             stack: None,
-            args: None,
-            returns: None,
+            values: None,
         };
         sink.call(&call).expect("call");
     };
@@ -295,8 +294,7 @@ pub(super) fn call() -> CallEvent {
         depth: 1,
         states: None,
         stack: None,
-        args: None,
-        returns: None,
+        values: None,
     }
 }
 

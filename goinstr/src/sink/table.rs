@@ -258,8 +258,8 @@ impl<W: Write> Sink for TableSink<W> {
         let states = call.states.as_ref().map_or(String::new(), |states| {
             format!("  [{}]", states_in_short(states))
         });
-        let args = call.args.as_ref().map_or(String::new(), values::arguments);
-        let returns = call.returns.as_ref().map_or(String::new(), values::results);
+        let args = call.args().map_or(String::new(), values::arguments);
+        let returns = call.returns().map_or(String::new(), values::results);
         let text = format!(
             "slow: {}  {:>7}{outcome}  {}{args}{returns}{parent}, goroutine {}{states}",
             time_of_day(call.start_unix_ns),

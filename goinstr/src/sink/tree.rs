@@ -84,8 +84,8 @@ impl<W: Write> TreeText<W> {
             _ => length,
         };
         let name = self.name(call.function);
-        let args = call.args.as_ref().map_or(String::new(), values::arguments);
-        let returns = call.returns.as_ref().map_or(String::new(), values::results);
+        let args = call.args().map_or(String::new(), values::arguments);
+        let returns = call.returns().map_or(String::new(), values::results);
         let go = if linked { "go " } else { "" };
         let unwound = match call.outcome {
             Outcome::Returned => String::new(),
