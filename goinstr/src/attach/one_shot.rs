@@ -5,7 +5,7 @@
 //! with those that stay is armed, then the old one dropped. No hit is lost between: a site that
 //! stays is armed by both for a while, and the program notes the first hit only.
 //!
-//! Sites are put in a few hundred at a time, and what was hit is taken out before the next come:
+//! Sites are put in some hundreds at a time, and what was hit is taken out before the next come:
 //! with ten thousand functions of a busy server armed at once it hardly runs for seconds.
 
 use std::{
@@ -55,8 +55,9 @@ pub struct OneShots {
     links: Links,
 }
 
-/// Sites that may be put in together.
-pub const BATCH: RangeInclusive<usize> = 256..=4096;
+/// Sites that may be put in together. A site that is hit goes on being hit while those beside it are
+/// put in once more: few enough that this takes some ten milliseconds.
+pub const BATCH: RangeInclusive<usize> = 128..=1024;
 
 /// What keeps sites armed.
 enum Links {

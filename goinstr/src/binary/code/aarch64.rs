@@ -93,6 +93,15 @@ impl InstructionSet for Aarch64 {
     fn emulated(instruction: &[u8]) -> bool {
         opcode_of(instruction).is_some_and(|opcode| uprobe::emulated(&opcode))
     }
+
+    fn rewritten(_: &[u8]) -> bool {
+        false
+    }
+
+    /// Not asked of so many kinds that it would pay.
+    fn goes_on(_: &[u8]) -> bool {
+        false
+    }
 }
 
 /// Whether the function's code ends before `at`, the word number `index`, and constants follow.

@@ -68,6 +68,48 @@ impl InstructionSet for Amd64 {
     fn emulated(instruction: &[u8]) -> bool {
         uprobe::emulated(&first(instruction))
     }
+
+    fn rewritten(instruction: &[u8]) -> bool {
+        uprobe::rewritten(instruction)
+    }
+
+    /// What only touches registers, the stack and g.
+    fn goes_on(instruction: &[u8]) -> bool {
+        let decoded = first(instruction);
+        let at_home = matches!(decoded.memory_base(), Register::RSP | Register::R14)
+            && decoded.memory_index() == Register::None
+            && decoded.memory_segment() != Register::FS
+            && decoded.memory_segment() != Register::GS;
+        let touches = decoded.op_kinds().any(|kind| kind == OpKind::Memory)
+            && !matches!(decoded.mnemonic(), Mnemonic::Lea | Mnemonic::Nop);
+        !decoded.is_invalid()
+            && flow(&decoded) == Flow::Next
+            && (!touches || at_home)
+            && decoded.op_kinds().all(is_plain)
+            && !decoded.is_privileged()
+            && !matches!(
+                decoded.mnemonic(),
+                Mnemonic::Div | Mnemonic::Idiv | Mnemonic::Syscall
+            )
+    }
+}
+
+/// Registers, constants, and memory by a register: no implied addresses, as string instructions have.
+fn is_plain(kind: OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::Register
+            | OpKind::Memory
+            | OpKind::Immediate8
+            | OpKind::Immediate8_2nd
+            | OpKind::Immediate16
+            | OpKind::Immediate32
+            | OpKind::Immediate64
+            | OpKind::Immediate8to16
+            | OpKind::Immediate8to32
+            | OpKind::Immediate8to64
+            | OpKind::Immediate32to64
+    )
 }
 
 fn first(bytes: &[u8]) -> Instruction {

@@ -16,7 +16,8 @@ pub struct Block {
     pub start: Vaddr,
     /// Address of the byte after its last.
     pub end: Vaddr,
-    /// Where to probe it: its first instruction that the kernel lets be probed. `None`: it has none.
+    /// Where to probe it: where a hit costs least among what runs for certain once the block has
+    /// begun, from its first instruction on that the kernel lets be probed. `None`: it has none.
     pub site: Option<Vaddr>,
     /// The nearest block without which this one never runs, by index. `None`: there is none, or how
     /// this one is reached isn't known.
@@ -27,8 +28,7 @@ pub struct Block {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocks {
     /// In order of address, without the stack check and its restart: what runs before the first of
-    /// these may run twice in one call. The one that a call begins with has the site that a call's
-    /// beginning is measured at.
+    /// these may run twice in one call.
     pub blocks: Vec<Block>,
     /// Which of them a call begins with.
     pub entry: usize,
@@ -47,9 +47,7 @@ pub(super) fn blocks<I: InstructionSet>(
 ) -> Result<Blocks, Unmeasurable> {
     let begin = entry::begin::<I>(code, steps);
     let entry_site = entry::probeable::<I>(code, steps, begin.at)?;
-    let jumps_anywhere = steps
-        .iter()
-        .any(|step| matches!(step.flow, Flow::Table | Flow::Indirect));
+    let jumps_anywhere = jumps_anywhere(steps);
     let is_leader = leading(steps, &begin, leaders);
     let mut ranges: Vec<(usize, usize)> = Vec::new();
     for (index, leads) in is_leader.iter().enumerate().skip(begin.at) {
@@ -91,10 +89,17 @@ pub(super) fn blocks<I: InstructionSet>(
         .map(|(index, (&(first, last), dominator))| Block {
             start: Vaddr(steps[first].at),
             end: Vaddr(steps[last - 1].end),
-            site: if index == entry {
-                Some(Vaddr(steps[entry_site].at))
-            } else {
-                site::<I>(code, &steps[first..last])
+            site: {
+                let site = match index == entry {
+                    true => Some(entry_site),
+                    false => site::<I>(code, steps, first..last),
+                };
+                site.map(|site| match jumps_anywhere {
+                    // Some jump may lead to any later instruction.
+                    true => site,
+                    false => cheapest::<I>(code, steps, site..last),
+                })
+                .map(|site| Vaddr(steps[site].at))
             },
             dominator,
         })
@@ -117,7 +122,47 @@ pub(super) fn entry_of<I: InstructionSet>(
     if I::repeats(code.of(&steps[site])) {
         return Err(refused(steps[site].at, super::Refusal::Opcode));
     }
-    Ok(Vaddr(steps[site].at))
+    if jumps_anywhere(steps) {
+        return Ok(Vaddr(steps[site].at));
+    }
+    let leads = leading(steps, &begin, &[]);
+    let block = leads.iter().skip(site + 1).take_while(|leads| !**leads);
+    let end = site + 1 + block.count();
+    Ok(Vaddr(steps[cheapest::<I>(code, steps, site..end)].at))
+}
+
+/// Whether some jump's targets aren't known.
+fn jumps_anywhere(steps: &[Step]) -> bool {
+    let unknown = |step: &Step| matches!(step.flow, Flow::Table | Flow::Indirect);
+    steps.iter().any(unknown)
+}
+
+/// Of the instructions of a block, the first of which can be probed, the one where a hit costs least
+/// among those that run for certain if the first does: one that the kernel emulates, if there is one
+/// that it doesn't rewrite.
+fn cheapest<I: InstructionSet>(
+    code: &Code<'_>,
+    steps: &[Step],
+    block: std::ops::Range<usize>,
+) -> usize {
+    let first = block.start;
+    let mut calm = None;
+    for index in block {
+        let instruction = code.of(&steps[index]);
+        if I::refusal(instruction).is_none()
+            && !I::repeats(instruction)
+            && !I::rewritten(instruction)
+        {
+            if I::emulated(instruction) {
+                return index;
+            }
+            calm.get_or_insert(index);
+        }
+        if !I::goes_on(instruction) {
+            break;
+        }
+    }
+    calm.unwrap_or(first)
 }
 
 /// Which instructions begin a block.
@@ -153,12 +198,15 @@ fn leading(steps: &[Step], begin: &entry::Begin, leaders: &[u64]) -> Vec<bool> {
 }
 
 /// The first instruction that can be probed and that the block does not go on without.
-fn site<I: InstructionSet>(code: &Code<'_>, steps: &[Step]) -> Option<Vaddr> {
-    let step = steps.iter().find(|step| {
-        let instruction = code.of(step);
+fn site<I: InstructionSet>(
+    code: &Code<'_>,
+    steps: &[Step],
+    mut block: std::ops::Range<usize>,
+) -> Option<usize> {
+    block.find(|&index| {
+        let instruction = code.of(&steps[index]);
         I::refusal(instruction).is_none() && !I::repeats(instruction)
-    })?;
-    Some(Vaddr(step.at))
+    })
 }
 
 /// The immediate dominator of each node (Cooper, Harvey, Kennedy: A Simple, Fast Dominance

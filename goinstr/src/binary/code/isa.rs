@@ -125,4 +125,10 @@ pub(super) trait InstructionSet {
 
     /// Whether the kernel emulates the instruction when it is probed.
     fn emulated(instruction: &[u8]) -> bool;
+
+    /// Whether the kernel writes more than a breakpoint over the instruction when its probe is hit.
+    fn rewritten(instruction: &[u8]) -> bool;
+
+    /// Whether the instruction is followed by the next one for certain: it neither branches nor faults.
+    fn goes_on(instruction: &[u8]) -> bool;
 }

@@ -110,3 +110,9 @@ pub(super) fn emulated(instruction: &Instruction) -> bool {
         _ => instruction.is_jcc_short_or_near(),
     }
 }
+
+/// Linux 6.18 and later replace a NOP of five bytes by a call as soon as its probe is hit
+/// (`arch_uprobe_optimize`): a page of code of the kernel's comes into the process, and stays.
+pub(super) fn rewritten(instruction: &[u8]) -> bool {
+    matches!(instruction, [0x0f, 0x1f, _, _, _])
+}
