@@ -1,4 +1,4 @@
-//! Coverage: notes when a site was first hit. The site's number is its cookie.
+//! Coverage: notes when a site was first hit. The site's number is in its cookie.
 
 use core::ptr;
 
@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use goinstr_common::{
     control::PHASE_RECORDING,
-    coverage::{HIT_COUNT_STRIDE, NOT_HIT},
+    coverage::{HIT_COUNT_STRIDE, NOT_HIT, STEPPED_BIT},
 };
 
 use crate::{atomic, call, maps};
@@ -22,14 +22,15 @@ pub fn hit(ctx: &ProbeContext) {
     if call::phase(bpf_get_current_pid_tgid()) != Some(PHASE_RECORDING) {
         return;
     }
+    // SAFETY: the context is this program's own.
+    let site = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    let stepped = (site >> STEPPED_BIT) as u32 & 1;
     // SAFETY: the helper has no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    if let Some(count) = maps::HIT_COUNTS.get_ptr_mut(cpu * HIT_COUNT_STRIDE) {
+    if let Some(count) = maps::HIT_COUNTS.get_ptr_mut(cpu * HIT_COUNT_STRIDE + stepped) {
         // SAFETY: an element of a map of u64.
         unsafe { atomic::add(count, 1) };
     }
-    // SAFETY: the context is this program's own.
-    let site = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
     let Some(first) = maps::FIRST_HITS.get_ptr_mut(site as u32) else {
         return;
     };

@@ -99,6 +99,9 @@ pub struct CoverLedger {
     pub sites_left: usize,
     /// Hits of sites, repeated ones among them.
     pub probe_hits: u64,
+    /// What they cost the target in all, in ns, by what a hit costs on this machine; `None`: that
+    /// could not be measured.
+    pub probe_cost_ns: Option<u64>,
     /// How often hit sites were taken out.
     pub retirements: u32,
     /// How long goinstr was busy with that, in ns.

@@ -34,7 +34,7 @@ pub use costs::{Costs, EntryCosts};
 pub use error::AttachError;
 pub use gauge::Gauge;
 pub use kernel::Kernel;
-pub use one_shot::{BATCH, OneShots};
+pub use one_shot::{BATCH, Hits, OneShots};
 pub use program_size::ProgramSize;
 pub use settings::{Aggregation, Returns, Scope, Settings, Watch};
 pub use shedding::Shedder;

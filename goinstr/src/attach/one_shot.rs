@@ -20,18 +20,19 @@ use std::{
 use aya::{Ebpf, EbpfLoader, programs::uprobe::UProbeLink};
 use goinstr_common::{
     control::{Control, PHASE_CLOSING, PHASE_RECORDING},
-    coverage::{HIT_COUNT_STRIDE, NOT_HIT},
+    coverage::{HIT_COUNT_STRIDE, NOT_HIT, STEPPED_BIT},
 };
 
 use super::{
-    AttachError, Method, Scope,
+    AttachError, Costs, Method, Scope,
     kernel::{OBJECT, load_error, mapped},
     log_level,
     mapped::Mapped,
     multi::{self, Armer},
     perf,
+    text::Text,
 };
-use crate::binary::FileOffset;
+use crate::plan::Site;
 
 /// The kernel program that runs at the sites.
 const PROGRAM: &str = "cover";
@@ -46,6 +47,7 @@ pub struct OneShots {
     hit_counts: Mapped<u64>,
     cpus: u32,
     offsets: Vec<u64>,
+    cookies: Vec<u64>,
     /// Sites to be armed, the next one last.
     pending: Vec<usize>,
     /// Which sites are armed.
@@ -58,6 +60,33 @@ pub struct OneShots {
 /// Sites that may be put in together. A site that is hit goes on being hit while those beside it are
 /// put in once more: few enough that this takes some ten milliseconds.
 pub const BATCH: RangeInclusive<usize> = 128..=1024;
+
+/// Hits, by what the kernel does with the instruction under the probe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hits {
+    /// It is emulated.
+    pub emulated: u64,
+    /// A copy of it is single-stepped.
+    pub stepped: u64,
+}
+
+impl Hits {
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> u64 {
+        self.emulated + self.stepped
+    }
+
+    /// What they cost the target, in ns, where hits cost so much.
+    #[must_use]
+    pub fn cost_ns(self, costs: &Costs) -> u64 {
+        let emulated = u64::from(costs.emulated.entry_ns(costs.exit_ns));
+        let stepped = u64::from(costs.stepped.entry_ns(costs.exit_ns));
+        self.emulated
+            .saturating_mul(emulated)
+            .saturating_add(self.stepped.saturating_mul(stepped))
+    }
+}
 
 /// What keeps sites armed.
 enum Links {
@@ -84,12 +113,18 @@ struct Batch {
 impl OneShots {
     /// Loads the program for sites in the file at `exe`, and arms none of them yet.
     pub fn load(
-        sites: &[FileOffset],
+        sites: &[Site],
         exe: &Path,
         scope: Scope,
         method: Option<Method>,
     ) -> Result<Self, AttachError> {
-        let offsets: Vec<u64> = sites.iter().map(|site| site.0).collect();
+        let offsets: Vec<u64> = sites.iter().map(|site| site.offset.0).collect();
+        let text = Text::open(exe)?;
+        let cookies = sites.iter().zip(0..).map(|(&site, number)| {
+            let stepped = u64::from(text.single_steps(site));
+            number | stepped << STEPPED_BIT
+        });
+        let cookies: Vec<u64> = cookies.collect();
         let cpus = u32::try_from(aya::util::nr_cpus().unwrap_or(1)).unwrap_or(u32::MAX);
         let mut ebpf = load(offsets.len(), cpus, scope)?;
         let method = match method {
@@ -122,6 +157,7 @@ impl OneShots {
             pending: (0..offsets.len()).rev().collect(),
             placed: vec![false; offsets.len()],
             offsets,
+            cookies,
             exe: exe.to_owned(),
             scope,
             links,
@@ -158,10 +194,18 @@ impl OneShots {
 
     /// All hits so far, those of sites that were hit before among them.
     #[must_use]
-    pub fn hits(&self) -> u64 {
-        (0..self.cpus)
-            .filter_map(|cpu| self.hit_counts.get((cpu * HIT_COUNT_STRIDE) as usize))
-            .sum()
+    pub fn hits(&self) -> Hits {
+        let count = |kind| {
+            let of_cpu = |cpu| {
+                self.hit_counts
+                    .get((cpu * HIT_COUNT_STRIDE + kind) as usize)
+            };
+            (0..self.cpus).filter_map(of_cpu).sum()
+        };
+        Hits {
+            emulated: count(0),
+            stepped: count(1),
+        }
     }
 
     /// Whether a site is armed.
@@ -196,7 +240,7 @@ impl OneShots {
         }
         match &mut self.links {
             Links::Multi { armer, batches, .. } => {
-                let link = link(armer, &self.offsets, &sites)?;
+                let link = link(armer, &self.offsets, &self.cookies, &sites)?;
                 for &site in &sites {
                     self.placed[site] = true;
                 }
@@ -208,7 +252,7 @@ impl OneShots {
                         &mut self.ebpf,
                         PROGRAM,
                         self.offsets[site],
-                        site as u64,
+                        self.cookies[site],
                         &self.exe,
                         self.scope,
                     )?;
@@ -249,7 +293,7 @@ impl OneShots {
                     batch.sites = kept;
                     if !batch.sites.is_empty() {
                         // The new one is in place: only now may the old one go.
-                        let new = link(armer, &self.offsets, &batch.sites)?;
+                        let new = link(armer, &self.offsets, &self.cookies, &batch.sites)?;
                         old.push(std::mem::replace(&mut batch.link, new));
                     }
                 }
@@ -300,12 +344,17 @@ impl OneShots {
 }
 
 /// Arms some sites.
-fn link(armer: &Armer, offsets: &[u64], sites: &[usize]) -> Result<OwnedFd, AttachError> {
-    let offsets: Vec<u64> = sites
-        .iter()
-        .filter_map(|&site| offsets.get(site).copied())
-        .collect();
-    let cookies: Vec<u64> = sites.iter().map(|&site| site as u64).collect();
+fn link(
+    armer: &Armer,
+    offsets: &[u64],
+    cookies: &[u64],
+    sites: &[usize],
+) -> Result<OwnedFd, AttachError> {
+    let of_sites = |all: &[u64]| -> Vec<u64> {
+        let known = sites.iter().filter_map(|&site| all.get(site).copied());
+        known.collect()
+    };
+    let (offsets, cookies) = (of_sites(offsets), of_sites(cookies));
     armer.arm(&offsets, &cookies)
 }
 

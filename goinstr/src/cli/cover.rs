@@ -148,6 +148,7 @@ fn cover(typed: &Cover, color: Color) -> Result<(), Failure> {
     let meant = meant(typed, color)?;
     let mut target = Target::find(&meant.selection).map_err(Failure::failed)?;
     let binary = subject::read(&mut target)?;
+    subject::leave_plugins_out(&mut target, &binary)?;
     let level = if typed.lines || meant.format.profile().is_some() {
         Level::Lines
     } else {

@@ -93,6 +93,17 @@ pub(super) fn planned(
     Ok((program, plan))
 }
 
+/// Tells of the plugins of a process where only the program's own file is looked at.
+pub(super) fn leave_plugins_out(target: &mut Target, program: &GoBinary) -> Result<(), Failure> {
+    for plugin in plugins(target, program)? {
+        log::warn!(
+            "{} is a plugin of the process: its functions are not covered, only the program's own",
+            plugin.path.display()
+        );
+    }
+    Ok(())
+}
+
 /// The Go code that the dynamic loader has put beside a process' own: its plugins, as they are now.
 ///
 /// They share the program's runtime, so they are of its very Go version; a `c-shared` library in a

@@ -15,12 +15,13 @@ use super::{
     SessionError,
     clock::{Clock, monotonic_ns},
     dead_man::Switch,
+    doctor::OWN_LAYOUT,
     ending::Ending,
     retirement::{GLANCE, Schedule},
 };
 use crate::{
     aggregate::{CoverLedger, CoverReport, Coverage, End, Mode, SessionInfo},
-    attach::{AttachError, BATCH, Method, OneShots, Scope},
+    attach::{AttachError, BATCH, Costs, Method, OneShots, Scope, Watch, calibration},
     plan::CoverPlan,
     sink::CoverSink,
     target::Target,
@@ -61,34 +62,32 @@ pub struct CoverConfig {
 pub fn cover(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, SessionError> {
     // Before there is a runtime: it forks.
     let switch = Switch::start().map_err(SessionError::Runtime)?;
+    let costs = hit_costs(config.method);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(SessionError::Runtime)?;
-    runtime.block_on(run(config, switch, sink))
+    runtime.block_on(run(config, switch, costs, sink))
 }
 
 async fn run(
     config: &CoverConfig,
     switch: Switch,
+    costs: Option<Costs>,
     sink: &mut dyn CoverSink,
 ) -> Result<End, SessionError> {
     // Before arming: a signal that comes meanwhile ends it in good order.
     let mut ending = Ending::of(&config.target)?;
     let mut resets = Resets::new(config.phases).map_err(SessionError::Runtime)?;
-    let offsets: Vec<_> = config
-        .plan
-        .sites
-        .iter()
-        .map(|site| site.site.offset)
-        .collect();
+    let sites: Vec<_> = config.plan.sites.iter().map(|site| site.site).collect();
     let exe = config.target.open_path();
-    let sites = OneShots::load(&offsets, &exe, scope(&config.target), config.method)?;
+    let sites = OneShots::load(&sites, &exe, scope(&config.target), config.method)?;
     let clock = Clock::now();
     let began = monotonic_ns();
     let mut state = State {
         switch,
         config,
+        costs,
         clock,
         coverage: Coverage::none(&config.plan),
         before: Coverage::none(&config.plan),
@@ -121,6 +120,8 @@ async fn run(
 struct State<'c> {
     switch: Switch,
     config: &'c CoverConfig,
+    /// What hits cost here, where that could be measured.
+    costs: Option<Costs>,
     clock: Clock,
     sites: OneShots,
     /// What ran in this phase.
@@ -264,7 +265,7 @@ impl State<'_> {
     /// Takes out what tells nothing any more, if it is time to. True: the target is gone.
     fn retire(&mut self, passed: Duration) -> Result<bool, SessionError> {
         let hit = (0..self.known.len()).any(|site| self.known[site] && self.sites.is_placed(site));
-        if !self.schedule.is_due(self.sites.hits(), passed, hit) {
+        if !self.schedule.is_due(self.sites.hits().all(), passed, hit) {
             return Ok(false);
         }
         self.take_out()
@@ -327,12 +328,14 @@ impl State<'_> {
         let left = self.sites.placed();
         self.sites.disarm();
         self.look(sink);
+        let hits = self.sites.hits();
         let count = |sites: &[bool]| sites.iter().filter(|&&site| site).count();
         let ledger = CoverLedger {
             sites: self.sites.len(),
             sites_hit: count(&self.known),
             sites_left: left,
-            probe_hits: self.sites.hits(),
+            probe_hits: hits.all(),
+            probe_cost_ns: self.costs.map(|costs| hits.cost_ns(&costs)),
             retirements: self.retirements,
             retirement_ns: self.retirement_ns,
             end,
@@ -393,6 +396,15 @@ impl State<'_> {
             mode: Mode::default(),
         }
     }
+}
+
+/// What a hit costs on this machine, by a program that does as much with it: the one that counts.
+/// The figure is for the books only, so that nothing fails where it can't be had.
+fn hit_costs(method: Option<Method>) -> Option<Costs> {
+    let watch = Watch::Entries { callers: false };
+    calibration::measure(OWN_LAYOUT, method, watch, false, false)
+        .inspect_err(|error| log::info!("what a hit costs is not known: {error}"))
+        .ok()
 }
 
 fn scope(target: &Target) -> Scope {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Any layout will do for goinstr's own child, which keeps to it.
-const OWN_LAYOUT: RuntimeLayout = RuntimeLayout {
+pub(super) const OWN_LAYOUT: RuntimeLayout = RuntimeLayout {
     source: LayoutSource::Table,
     goid: 152,
     atomicstatus: 144,

@@ -158,6 +158,7 @@ impl<W: Write> CoverSink for CoverJson<W> {
             sites_hit: ledger.sites_hit,
             sites_left: ledger.sites_left,
             probe_hits: ledger.probe_hits,
+            probe_cost_ns: ledger.probe_cost_ns,
             retirements: ledger.retirements,
             retirement_ns: ledger.retirement_ns,
             end: end(ledger.end),

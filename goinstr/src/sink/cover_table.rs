@@ -160,7 +160,7 @@ impl<W: Write> CoverSink for CoverTable<W> {
         };
         writeln!(
             self.out,
-            "{ended} after {}: {} of {} hit, {} left in place; {} in all, sites taken out {} in {}",
+            "{ended} after {}: {} of {} hit, {} left in place; {} in all{}, sites taken out {} in {}",
             duration(report.elapsed_ns),
             count(ledger.sites_hit as u64),
             things(ledger.sites, "site"),
@@ -169,6 +169,10 @@ impl<W: Write> CoverSink for CoverTable<W> {
                 usize::try_from(ledger.probe_hits).unwrap_or(usize::MAX),
                 "hit"
             ),
+            ledger
+                .probe_cost_ns
+                .map(|cost| format!(" (about {} of the target's time)", duration(cost)))
+                .unwrap_or_default(),
             times(ledger.retirements),
             duration(ledger.retirement_ns),
         )?;

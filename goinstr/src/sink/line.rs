@@ -403,6 +403,8 @@ pub struct CoverLedger {
     pub sites_hit: usize,
     pub sites_left: usize,
     pub probe_hits: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe_cost_ns: Option<u64>,
     pub retirements: u32,
     pub retirement_ns: u64,
     pub end: &'static str,

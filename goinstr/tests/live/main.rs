@@ -12,6 +12,8 @@ mod call_stacks;
 mod container;
 mod counting;
 mod cover;
+mod cover_files;
+mod cover_truth;
 mod diff;
 mod doctor;
 mod faults;

@@ -35,7 +35,7 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// Whether a tool that reads a format is here. `perfetto`: as Python's package of that name.
+/// Whether a tool that reads a format is here. `perfetto` and `lcov_cobertura`: as Python's packages of these names.
 pub fn has(tool: &str) -> bool {
     let mut command = match tool {
         "go" => return go().is_some(),
@@ -45,6 +45,11 @@ pub fn has(tool: &str) -> bool {
                 "-c",
                 "from perfetto.protos.perfetto.trace import perfetto_trace_pb2",
             ]);
+            python
+        }
+        "lcov_cobertura" => {
+            let mut python = Command::new("python3");
+            python.args(["-c", "import lcov_cobertura"]);
             python
         }
         tool => {

@@ -7,6 +7,7 @@ pub mod counted;
 pub mod coverage;
 pub mod dice;
 pub mod generate;
+pub mod go_cover;
 pub mod http;
 pub mod kernel;
 pub mod lines;

@@ -289,24 +289,24 @@ fn amd64_kernel_refusals_and_emulations() {
 /// What coverage probes: where a hit is cheapest, but nothing that may not be come to.
 #[test]
 fn amd64_a_block_is_probed_where_a_hit_is_cheapest() {
-    let entry = |bytes: &[u8]| super::entry(Arch::X86_64, bytes, at(0));
+    let of = |bytes: &[u8]| entry(Arch::X86_64, bytes, at(0));
     // sub rsp, 0x18; mov [rsp+0x10], rbp; test rax, rax; je +1; nop; ret
     let calm = [
         0x48, 0x83, 0xec, 0x18, 0x48, 0x89, 0x6c, 0x24, 0x10, 0x48, 0x85, 0xc0, 0x74, 1, 0x90, 0xc3,
     ];
-    assert_eq!(entry(&calm), Ok(at(12)));
+    assert_eq!(of(&calm), Ok(at(12)));
     // sub rsp, 0x18; mov rdx, [rax]; je +1; nop; ret: the load may fault
     let may_fault = [
         0x48, 0x83, 0xec, 0x18, 0x48, 0x8b, 0x10, 0x74, 1, 0x90, 0xc3,
     ];
-    assert_eq!(entry(&may_fault), Ok(at(0)));
+    assert_eq!(of(&may_fault), Ok(at(0)));
     // nop5; sub rsp, 0x18; ret: the kernel would write a call over the NOP
     let rewritten = [0x0f, 0x1f, 0x44, 0, 0, 0x48, 0x83, 0xec, 0x18, 0xc3];
-    assert_eq!(entry(&rewritten), Ok(at(5)));
+    assert_eq!(of(&rewritten), Ok(at(5)));
     // inc eax; nop; jne -3: the jump leads behind the first instruction, where another block begins
     let loops = [0xff, 0xc0, 0x90, 0x75, 0xfd, 0xc3];
-    assert_eq!(entry(&loops), Ok(at(0)));
-    let found = super::blocks(Arch::X86_64, &loops, at(0), &[], 0).expect("it decodes");
+    assert_eq!(of(&loops), Ok(at(0)));
+    let found = blocks(Arch::X86_64, &loops, at(0), &[], 0).expect("it decodes");
     let sites: Vec<_> = found.blocks.iter().map(|block| block.site).collect();
     assert_eq!(sites, [Some(at(0)), Some(at(2)), Some(at(5))]);
 }
