@@ -85,6 +85,10 @@ pub static EMPTY_CLOCK: Array<Clock> = Array::with_max_entries(1, 0);
 #[map]
 pub static THREADS: HashMap<u32, Thread> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
+/// One zeroed thread.
+#[map]
+pub static EMPTY_THREAD: Array<Thread> = Array::with_max_entries(1, 0);
+
 /// The slot of each wait reason.
 #[map]
 pub static WAIT_SLOT: Array<u32> = Array::with_max_entries(256, 0);

@@ -225,12 +225,8 @@ fn thread(process: u64) -> Option<*mut Thread> {
     if let Some(thread) = maps::THREADS.get_ptr_mut(tid) {
         return Some(thread);
     }
-    let new = Thread {
-        off_since_ns: 0,
-        blocked: 0,
-        runnable_ns: 0,
-        blocked_ns: 0,
-    };
+    // Not from the stack, of which the programs that end calls have no byte to spare.
+    let new = maps::EMPTY_THREAD.get(0)?;
     let _ = maps::THREADS.insert(tid, new, u64::from(BPF_NOEXIST));
     maps::THREADS.get_ptr_mut(tid)
 }
