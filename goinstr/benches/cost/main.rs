@@ -3,11 +3,17 @@
 //! Absolute times mean little on a shared machine; each line compares two ways to do the same, round by
 //! round in turn, and prints the median of the rounds' ratios.
 
+mod analysis;
+mod arming;
 mod calls;
 mod correction;
+mod growth;
+mod many;
+mod peers;
 mod programs;
 mod rounds;
 mod target;
+mod throughput;
 mod ways;
 
 use std::process::ExitCode;
@@ -17,10 +23,15 @@ use anyhow::Result;
 /// A part by its name.
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 8] = [
     ("calls", calls::run),
     ("programs", programs::run),
     ("correction", correction::run),
+    ("arming", arming::run),
+    ("growth", growth::run),
+    ("peers", peers::run),
+    ("throughput", throughput::run),
+    ("analysis", analysis::run),
 ];
 
 fn main() -> ExitCode {

@@ -10,22 +10,25 @@ use anyhow::{Context as _, Result, ensure};
 
 /// Builds a program of `testdata/targets` with the Go on PATH.
 pub fn build(name: &str) -> Result<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../testdata/targets")
-        .join(name);
+    let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets");
+    build_in(&targets.join(name), name)
+}
+
+/// Builds the program in a folder.
+pub fn build_in(source: &Path, name: &str) -> Result<PathBuf> {
     let exe = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let built = Command::new("go")
         .args(["build", "-buildvcs=false", "-o"])
         .arg(&exe)
         .arg(".")
-        .current_dir(&source)
+        .current_dir(source)
         .status()
         .context("can't run go: the benchmark needs a Go toolchain on PATH")?;
     ensure!(built.success(), "go can't build {}", source.display());
     Ok(exe)
 }
 
-/// `calls`, running.
+/// A program that reads what to do from its stdin, running.
 pub struct Target {
     child: Child,
     stdin: ChildStdin,

@@ -1,0 +1,3 @@
+module example.com/throughput
+
+go 1.19
