@@ -17,17 +17,23 @@ pub enum Lost {
     UnreadableG = 4,
     /// It was open when its function was shed.
     Shed = 5,
+    /// It began while durations were not measured.
+    NotTimed = 6,
+    /// It was open when durations ceased to be measured.
+    WindowEnd = 7,
 }
 
 impl Lost {
     /// All reasons, in the order of their indices.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::RingFull,
         Self::TableFull,
         Self::StackFull,
         Self::ForeignStack,
         Self::UnreadableG,
         Self::Shed,
+        Self::NotTimed,
+        Self::WindowEnd,
     ];
 
     /// The reason's name in the JSON ledger.
@@ -40,6 +46,8 @@ impl Lost {
             Self::ForeignStack => "foreign_stack",
             Self::UnreadableG => "unreadable_g",
             Self::Shed => "shed",
+            Self::NotTimed => "not_timed",
+            Self::WindowEnd => "window_end",
         }
     }
 

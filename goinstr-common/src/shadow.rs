@@ -73,8 +73,8 @@ pub struct ShadowHead {
     pub goid: u64,
     /// Number of open calls, at most `MAX_FRAMES`.
     pub depth: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// The window (`Control::window`) that the frames are of; 0 where there are none.
+    pub window: u32,
     /// `g.stack.hi − SP` at the entry of the innermost `runtime.Goexit` that runs; 0: none does.
     pub goexit_offset: u64,
     /// `runtime.g.parentGoid`; 0 where it is not known or not asked for.

@@ -13,7 +13,7 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::debug;
 use goinstr_common::{
-    control::{PHASE_ARMING, PHASE_RECORDING},
+    control::{PHASE_ARMING, PHASE_BETWEEN, PHASE_RECORDING},
     cookie,
     counter::{self, Lost},
     standing::Standing,
@@ -46,6 +46,12 @@ pub fn phase(process: u64) -> Option<u32> {
     (target == 0 || tgid == target).then_some(phase)
 }
 
+/// Whether durations are not measured just now. What is still on the shadow stacks may be over then.
+#[inline(always)]
+fn between(phase: u32) -> bool {
+    config::windows() != 0 && phase == PHASE_BETWEEN
+}
+
 /// A hit of an entry site.
 #[inline(always)]
 pub fn enter(ctx: &ProbeContext) {
@@ -56,6 +62,11 @@ pub fn enter(ctx: &ProbeContext) {
     let func = cookie::func(cookie);
     let standing = standing::of(cookie);
     if standing == Standing::Idle {
+        return;
+    }
+    if between(phase) {
+        stat::count_entry(func);
+        stat::count_lost(Lost::NotTimed);
         return;
     }
     let recording = phase == PHASE_RECORDING;
@@ -250,10 +261,11 @@ fn close(
 #[inline(always)]
 pub fn recover(ctx: &ProbeContext) {
     let process = bpf_get_current_pid_tgid();
-    if phase(process).is_none() {
+    let Some(phase) = phase(process) else { return };
+    stat::count(counter::UNWIND_HITS);
+    if between(phase) {
         return;
     }
-    stat::count(counter::UNWIND_HITS);
     let gp = regs::first_argument(ctx);
     let Ok(goroutine) = Goroutine::read(gp) else {
         return;
@@ -309,8 +321,11 @@ pub fn goexit(ctx: &ProbeContext) {
 #[inline(always)]
 fn exiting(ctx: &ProbeContext) -> Option<(Place, Shadow)> {
     let process = bpf_get_current_pid_tgid();
-    phase(process)?;
+    let phase = phase(process)?;
     stat::count(counter::UNWIND_HITS);
+    if between(phase) {
+        return None;
+    }
     let place = Place::of(ctx, process).ok()?;
     let shadow = Shadow::find(&place.key, process)?;
     shadow.belong_to(place.goid, now);

@@ -45,6 +45,8 @@ settings! {
     COUNTS_ONLY => counts_only: u32 = 0;
     /// 1: functions may be shed while they are measured.
     SHEDDING => shedding: u32 = 0;
+    /// 1: durations are measured in windows, for part of the time.
+    WINDOWS => windows: u32 = 0;
     /// 1: calls are counted by their callers too.
     COUNT_CALLERS => count_callers: u32 = 0;
     /// Who executes the return instruction at a return site: see `goinstr_common::ret`.

@@ -2,7 +2,7 @@
 //!
 //! Only the thread that runs a goroutine touches its shadow stack, so no frame is ever shared.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, ptr};
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_loop};
 use goinstr_common::{
@@ -60,6 +60,9 @@ impl Shadow {
     /// Makes the stack `goid`'s: frames of another goroutine that had this `g` before are over.
     #[inline(always)]
     pub fn belong_to(&self, goid: u64, now: impl FnOnce() -> u64) {
+        if config::windows() != 0 {
+            self.belong_to_window();
+        }
         // SAFETY: `head` is a live element of `SHADOW`.
         unsafe {
             if (*self.head).goid == goid {
@@ -82,6 +85,28 @@ impl Shadow {
     pub fn is_of(&self, goid: u64) -> bool {
         // SAFETY: `head` is a live element of `SHADOW`.
         unsafe { (*self.head).goid == goid }
+    }
+
+    /// Makes the stack the present window's: the returns of calls of an earlier one were not watched.
+    ///
+    /// A function of its own, because in line the verifier would follow it wherever a stack is looked at.
+    #[inline(never)]
+    fn belong_to_window(&self) {
+        // SAFETY: the element of `CONTROL`; volatile, because userspace changes it.
+        let window = maps::CONTROL.get_ptr(0).map_or(0, |control| unsafe {
+            ptr::read_volatile(&raw const (*control).window)
+        });
+        // SAFETY: `head` is a live element of `SHADOW`.
+        unsafe {
+            if (*self.head).window == window {
+                return;
+            }
+            (*self.head).window = window;
+            if (*self.head).depth != 0 {
+                stat::count_all_lost(Lost::WindowEnd, (*self.head).depth);
+                (*self.head).depth = 0;
+            }
+        }
     }
 
     /// `stack.hi − SP` at the entry of the `runtime.Goexit` that runs; 0: none does.

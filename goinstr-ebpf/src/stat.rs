@@ -27,6 +27,15 @@ pub fn count(counter: u32) {
     }
 }
 
+/// Counts so many lost calls.
+#[inline(always)]
+pub fn count_all_lost(reason: Lost, calls: u32) {
+    if let Some(word) = maps::COUNTERS.get_ptr_mut(reason.index()) {
+        // SAFETY: an element of a map of u64.
+        unsafe { add(word, u64::from(calls)) };
+    }
+}
+
 /// A counter of `goinstr_common::counter`.
 #[inline(always)]
 pub fn read(counter: u32) -> u64 {

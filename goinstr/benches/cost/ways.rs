@@ -129,6 +129,7 @@ pub fn sizes(exe: &Path) -> Result<Vec<ProgramSize>> {
 pub fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
     Settings {
         shedding: false,
+        windows: false,
         watch: Watch::Calls,
         returns: Returns::Kernel,
         scope: Scope::Process {

@@ -154,6 +154,7 @@ impl Function {
         FunctionReport {
             function: id,
             calls,
+            timed: None,
             unwound: totals.unwound,
             in_flight: totals.entries.saturating_sub(calls),
             oldest_in_flight_ns: None,

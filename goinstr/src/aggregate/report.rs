@@ -52,6 +52,8 @@ pub struct SessionInfo {
     pub sites: usize,
     /// When recording began, ns since the Unix epoch.
     pub start_unix_ns: u64,
+    /// For how much of the time durations are measured, in percent; absent: all the time.
+    pub duty_percent: Option<u32>,
     /// How goroutines' states are followed, where they are: this has a cost of its own, at each
     /// change of a state, which is in no other figure.
     pub states: Option<FollowedStates>,
@@ -172,6 +174,9 @@ pub struct FunctionReport {
     pub function: u32,
     /// Finished calls: returned and unwound.
     pub calls: u64,
+    /// Those whose durations were measured, where that was done for part of the time: then `calls` are all that
+    /// began, and every other figure is of these.
+    pub timed: Option<u64>,
     /// Those of them that were unwound.
     pub unwound: u64,
     /// Calls open now.

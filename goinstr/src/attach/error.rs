@@ -26,6 +26,12 @@ pub enum AttachError {
         "this kernel has no BPF (CONFIG_BPF_SYSCALL); goinstr needs Linux 5.17 or newer with BPF"
     )]
     NoBpf,
+    /// Sites are perf events, each of which takes a tenth of a second to go.
+    #[error(
+        "--duty needs uprobe.multi (Linux 6.6, 6.10 to be usable): one perf event a site can't be armed and disarmed that \
+         often; leave --duty out, or count calls alone by --count"
+    )]
+    NoWindows,
     /// The kernel takes no types with a program.
     #[error(
         "this kernel takes no type information (BTF) with a BPF program, without which it has no bpf_loop; goinstr \

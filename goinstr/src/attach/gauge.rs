@@ -44,6 +44,16 @@ impl Gauge {
         self.maps.control.set_phase(phase);
     }
 
+    /// Makes the next window the present one: what is open of earlier ones is given up.
+    pub(super) fn next_window(&self) {
+        self.maps.control.next_window();
+    }
+
+    /// The window that is open or was last; 0 where there are none.
+    pub(super) fn window(&self) -> u32 {
+        self.maps.control.window()
+    }
+
     /// The totals of a function so far. Each field is exact, but they are not of one moment while calls go on.
     #[must_use]
     pub fn totals(&self, function: u32) -> FuncStat {

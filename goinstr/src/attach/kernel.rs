@@ -79,6 +79,7 @@ impl Kernel {
         let counts_only = u32::from(settings.watch != Watch::Calls);
         let callers = u32::from(settings.watch == Watch::Entries { callers: true });
         let shedding = u32::from(settings.shedding);
+        let windows = u32::from(settings.windows);
         let (in_panic, in_g, sp) = match plan.layout.recovery {
             RecoverySp::InG { offset } => (0u32, offset, 0u32),
             RecoverySp::InPanic { panic, sp } => (1, panic, sp),
@@ -144,6 +145,7 @@ impl Kernel {
             .override_global("PAIR_STEPPED_NS", &costs.stepped.pair_ns, true)
             .override_global("EXIT_NS", &costs.exit_ns, true)
             .override_global("COUNTS_ONLY", &counts_only, true)
+            .override_global("WINDOWS", &windows, true)
             .override_global("COUNT_CALLERS", &callers, true)
             .override_global("SHEDDING", &shedding, true)
             .override_global("STATES", &states, true)
@@ -302,6 +304,20 @@ impl Kernel {
         self.counter(reason.index())
     }
 
+    /// The number of calls that are open for goinstr alone: an earlier window has seen them begin, and
+    /// their returns were not watched. Exact when no program runs any more.
+    pub fn cut_off_calls(&self) -> Result<u64, AttachError> {
+        let heads: HashMap<_, Wire<ShadowKey>, Wire<ShadowHead>> = self.hash("SHADOW")?;
+        let mut calls = 0;
+        for element in heads.iter() {
+            let (_, Wire(head)) = element.map_err(|error| map_error("SHADOW", error))?;
+            if head.window != self.gauge.window() {
+                calls += u64::from(head.depth);
+            }
+        }
+        Ok(calls)
+    }
+
     /// The calls that are open, with the goroutine's id. Exact when no program runs any more.
     pub fn open_calls(&self) -> Result<Vec<(u64, Frame)>, AttachError> {
         let heads: HashMap<_, Wire<ShadowKey>, Wire<ShadowHead>> = self.hash("SHADOW")?;
@@ -309,6 +325,9 @@ impl Kernel {
         let mut open = Vec::new();
         for element in heads.iter() {
             let (Wire(key), Wire(head)) = element.map_err(|error| map_error("SHADOW", error))?;
+            if head.window != self.gauge.window() {
+                continue;
+            }
             let depth = head.depth.min(MAX_FRAMES);
             let in_head = depth.min(HEAD_FRAMES) as usize;
             open.extend(

@@ -133,6 +133,16 @@ impl Mapped<goinstr_common::control::Control> {
         self.half_word(0).store(phase, Ordering::SeqCst);
     }
 
+    /// Makes the next window the present one.
+    pub fn next_window(&self) {
+        self.half_word(12).fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The window that is open or was last.
+    pub fn window(&self) -> u32 {
+        self.half_word(12).load(Ordering::SeqCst)
+    }
+
     /// Says that one function more is shed.
     pub fn count_shed(&self) {
         self.half_word(8).fetch_add(1, Ordering::SeqCst);

@@ -27,6 +27,7 @@ mod sizes;
 mod states;
 mod syscall;
 mod text;
+mod windows;
 
 use std::{iter, path::Path};
 
@@ -38,6 +39,7 @@ pub use one_shot::{BATCH, Hits, OneShots};
 pub use program_size::ProgramSize;
 pub use settings::{Aggregation, Returns, Scope, Settings, Watch};
 pub use shedding::Shedder;
+pub use windows::Windows;
 
 use aya::programs::raw_trace_point::RawTracePointLink;
 
@@ -78,6 +80,7 @@ pub struct Attached {
     /// Whether time that threads were without a CPU is told apart from running.
     pub follows_threads: bool,
     threads: Option<RawTracePointLink>,
+    windows: Option<Windows>,
 }
 
 impl Attached {
@@ -94,7 +97,7 @@ impl Attached {
         // Where a library was loaded is not known.
         let plain =
             |site: Site| site.file == 0 && texts.first().is_some_and(|t| t.returns_plainly(site));
-        let sites = sites::Sites::of(plan, settings.watch, stepped, plain);
+        let mut sites = sites::Sites::of(plan, settings.watch, stepped, plain);
         let mut kernel = Kernel::load(plan, sites.stepped.clone(), settings)?;
         let method = match settings.method {
             Some(method) => method,
@@ -105,6 +108,16 @@ impl Attached {
         let threads = match kernel.follows_threads {
             true => states::follow_threads(&mut kernel.ebpf),
             false => None,
+        };
+        let armed_throughout = sites.len();
+        let windows = match (settings.windows, method) {
+            (false, _) => None,
+            (true, Method::PerfEvent) => return Err(AttachError::NoWindows),
+            (true, Method::UprobeMulti) => {
+                let returns = sites.take("exit");
+                let armers = multi::armers(&kernel.ebpf, returns, &files, settings.scope)?;
+                Some(Windows::new(armers, kernel.gauge()))
+            }
         };
         let links = match method {
             Method::UprobeMulti => {
@@ -119,10 +132,11 @@ impl Attached {
             kernel,
             method,
             returns: settings.returns,
-            sites: sites.len(),
+            sites: armed_throughout,
             shedder: Shedder::new(links, gauge),
             follows_threads: threads.is_some(),
             threads,
+            windows,
         })
     }
 
@@ -132,10 +146,16 @@ impl Attached {
         self.shedder.clone()
     }
 
+    /// What arms the returns, where that is done for part of the time; only the first asker gets it.
+    pub fn take_windows(&mut self) -> Option<Windows> {
+        self.windows.take()
+    }
+
     /// Disarms every site and returns what they wrote. No program runs any more when this returns.
     #[must_use]
     pub fn disarm(self) -> Kernel {
         self.shedder.disarm();
+        drop(self.windows);
         drop(self.threads);
         self.kernel
     }

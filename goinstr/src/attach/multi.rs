@@ -175,6 +175,35 @@ pub(super) fn arm(
     Ok(links)
 }
 
+/// Groups of sites that are armed and disarmed again and again.
+pub(super) struct Again {
+    armer: Armer,
+    group: Group,
+}
+
+impl Again {
+    /// Arms them for as long as the link is there.
+    pub fn arm(&self) -> Result<OwnedFd, AttachError> {
+        self.armer.arm(&self.group.offsets, &self.group.cookies)
+    }
+}
+
+/// Loads the programs of these groups, and arms nothing yet.
+pub(super) fn armers(
+    ebpf: &Ebpf,
+    groups: Vec<Group>,
+    files: &[&Path],
+    scope: Scope,
+) -> Result<Vec<Again>, AttachError> {
+    let programs = Programs::of(ebpf)?;
+    let again = |group: Group| {
+        let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
+        let armer = Armer::with(&programs, group.program, exe, scope)?;
+        Ok(Again { armer, group })
+    };
+    groups.into_iter().map(again).collect()
+}
+
 /// A program that links can be made of, for one file and scope.
 pub(super) struct Armer {
     name: &'static str,

@@ -73,6 +73,8 @@ pub struct Settings {
     pub watch: Watch,
     /// Whether functions may be shed while they are measured.
     pub shedding: bool,
+    /// Whether returns are armed for part of the time only: see [`super::Windows`].
+    pub windows: bool,
     /// Who executes the returns.
     pub returns: Returns,
     /// Who makes statistics.

@@ -144,6 +144,13 @@ impl Sites {
         }
     }
 
+    /// Takes out the groups of one kernel program.
+    pub fn take(&mut self, program: &str) -> Vec<Group> {
+        self.groups
+            .extract_if(.., |group| group.program == program)
+            .collect()
+    }
+
     /// Number of sites.
     pub fn len(&self) -> usize {
         self.groups.iter().map(|group| group.offsets.len()).sum()

@@ -148,6 +148,15 @@ pub(super) struct Attach {
     /// longest
     #[arg(long, requires = "slower_than", conflicts_with_all = ["count", "callers", "aggregate"])]
     pub stack: bool,
+    /// Measure durations for this part of the time, as 10%, in windows: calls are counted exactly all the
+    /// time, and cost a fraction. Calls longer than a window (10%: 200ms) are counted and never timed; no
+    /// function is left out as over budget
+    #[arg(long, value_name = "PERCENT", value_parser = duty,
+          conflicts_with_all = ["count", "callers", "states", "stack", "prometheus", "otlp"])]
+    pub duty: Option<u32>,
+    /// Time from one window of --duty to the next
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "2s", requires = "duty")]
+    pub duty_period: Duration,
     /// Sort the table by this, largest first [default: total; of a count: calls]
     #[arg(long, value_enum)]
     pub sort: Option<SortBy>,
@@ -251,4 +260,12 @@ pub(super) struct Inspect {
     pub binary: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
+}
+/// `10%`, `10`: from 1 to 99.
+fn duty(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('%').unwrap_or(text);
+    match number.parse() {
+        Ok(percent @ 1..=99) => Ok(percent),
+        _ => Err("not a part of the time: from 1% to 99%".to_owned()),
+    }
 }

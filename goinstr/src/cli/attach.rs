@@ -19,6 +19,9 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     if attach.states {
         plan.states = Some(states(&binary)?);
     }
+    if attach.duty.is_some() {
+        plan.leave_out_loops()?;
+    }
     plan.captures = attach.capture.plan(&binary, &plan)?;
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
@@ -53,7 +56,9 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         aggregation: attach.aggregation,
         ring_bytes: attach.ring_bytes,
         method: attach.method,
-        guard: attach.guard,
+        // Windows and generations of links don't go together; a tenth of the cost is its own budget.
+        guard: attach.guard.filter(|_| attach.duty.is_none()),
+        duty: attach.duty,
         dead_man: attach.guard.is_some(),
         returns_by: attach.returns_by,
         load_bias,

@@ -13,7 +13,7 @@ use super::output::Output;
 use super::views::Views;
 use crate::attach::{Aggregation, Method};
 use crate::plan::Pattern;
-use crate::session::{Budget, ReturnsBy};
+use crate::session::{self, Budget, ReturnsBy};
 use crate::sink::Sort;
 use crate::target::{Pid, Selection};
 
@@ -52,6 +52,8 @@ pub(super) struct Attach {
     pub ring_bytes: u32,
     pub method: Option<Method>,
     pub guard: Option<Budget>,
+    /// Measure durations for part of the time.
+    pub duty: Option<session::Duty>,
     pub returns_by: Option<ReturnsBy>,
     /// Only count calls.
     pub count: bool,
@@ -93,6 +95,9 @@ impl Attach {
         {
             return wrong("--interval must be at least 50ms");
         }
+        if typed.duty_period < SHORTEST_INTERVAL {
+            return wrong("--duty-period must be at least 50ms: arming and disarming take as long");
+        }
         let count = typed.count || typed.callers;
         let guard = guard("attach", typed.max_overhead, typed.no_guard)?;
         let sort = match typed.sort {
@@ -130,6 +135,10 @@ impl Attach {
             ring_bytes: ring_bytes("attach", typed.ring_size)?,
             method: typed.attach_by.map(method),
             guard,
+            duty: typed.duty.map(|percent| session::Duty {
+                percent,
+                period: typed.duty_period,
+            }),
             returns_by: typed.ret_by.map(|by| match by {
                 RetBy::Kernel => ReturnsBy::Kernel,
                 RetBy::Program => ReturnsBy::Program,

@@ -153,6 +153,7 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
     let recording = RecordingSink::new(file, record.calls).map_err(Failure::failed)?;
     let load_bias = subject::load_bias(&target, &binary);
     let config = session::Config {
+        duty: None,
         plan,
         go_version: binary.go_version().map(str::to_owned),
         arch: binary.arch().name(),

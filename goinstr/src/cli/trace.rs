@@ -151,6 +151,7 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     let mut sink = trace.otlp.around(main, Some(from), cut);
     let load_bias = subject::load_bias(&target, &binary);
     let config = session::Config {
+        duty: None,
         guard: None,
         dead_man: true,
         plan,

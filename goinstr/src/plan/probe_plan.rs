@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CapturePlan, StatePlan};
+use super::{CapturePlan, PlanError, StatePlan};
 use crate::binary::{FileOffset, RuntimeLayout, Vaddr};
 
 /// A place in the file for a uprobe.
@@ -102,5 +102,29 @@ impl ProbePlan {
     #[must_use]
     pub fn library_of(&self, function: &PlannedFunction) -> Option<&Library> {
         self.libraries.get(function.entry.file.checked_sub(1)?)
+    }
+}
+
+impl ProbePlan {
+    /// Leaves out functions that loop back to where a call begins: to tell such a turn from a call, each call
+    /// has to be followed to its end all the time.
+    ///
+    /// # Errors
+    /// [`PlanError::NothingMeasurable`] where nothing is left.
+    pub fn leave_out_loops(&mut self) -> Result<(), PlanError> {
+        let loops = self.functions.extract_if(.., |function| function.reenters);
+        self.skipped.extend(loops.map(|function| Skipped {
+            function: function.name,
+            reason: "loops_to_entry",
+            detail: "it loops back to where its calls begin, so that these can't be counted without following \
+                     each to its end; measure it without --duty"
+                .to_owned(),
+        }));
+        match self.functions.as_slice() {
+            [] => Err(PlanError::NothingMeasurable {
+                skipped: std::mem::take(&mut self.skipped),
+            }),
+            _ => Ok(()),
+        }
     }
 }

@@ -321,6 +321,7 @@ impl Player {
             functions: self.functions.len(),
             sites: session.sites,
             start_unix_ns: session.start_unix_ns,
+            duty_percent: None,
             states: session.states,
             probe_costs: session.probe_costs.map(|costs| ProbeCosts {
                 entry_ns: costs.entry_ns,
@@ -456,6 +457,7 @@ fn set(function: &mut FunctionReport, figures: &line::Function) {
         shed_after_ns: function.shed_after_ns,
         states: figures.states.clone(),
         calls: figures.calls,
+        timed: None,
         unwound: figures.unwound,
         in_flight: figures.in_flight,
         oldest_in_flight_ns: figures.oldest_in_flight_ns,

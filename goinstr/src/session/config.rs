@@ -42,10 +42,21 @@ pub struct Config {
     pub load_bias: Option<u64>,
     /// Arm in this way; `None`: in the best way that the kernel has.
     pub method: Option<Method>,
+    /// Measures durations for part of the time only; `None`: all the time.
+    pub duty: Option<Duty>,
     /// Sheds what costs too much; `None`: nothing is shed.
     pub guard: Option<Budget>,
     /// Ends goinstr where it stops answering, so that its probes go.
     pub dead_man: bool,
+}
+
+/// For which part of the time durations are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duty {
+    /// Of 100, from 1 to 99.
+    pub percent: u32,
+    /// From the beginning of a window to that of the next.
+    pub period: Duration,
 }
 
 /// What the probes may cost.

@@ -391,6 +391,7 @@ impl State<'_> {
             functions: self.config.plan.functions.len(),
             sites: self.sites.len(),
             start_unix_ns: self.clock.unix_ns(self.began),
+            duty_percent: None,
             states: None,
             probe_costs: None,
             mode: Mode::default(),

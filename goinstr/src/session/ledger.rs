@@ -15,16 +15,19 @@ use crate::{
 };
 
 /// The books. `open` are the calls on the shadow stacks, `report` has the finished ones.
-/// Calls of functions that were shed and are on these stacks all the same are given up.
+/// Calls of functions that were shed and are on these stacks all the same are `given_up`; `cut_off` are those
+/// that an earlier window has seen to begin.
 pub(super) fn draw_up(
     kernel: &Kernel,
     report: &Report,
     open: &[(u64, Frame)],
     given_up: u64,
+    cut_off: u64,
     end: End,
 ) -> Ledger {
     let mut lost = lost(kernel);
     *lost.entry(Lost::Shed.name()).or_default() += given_up;
+    *lost.entry(Lost::WindowEnd.name()).or_default() += cut_off;
     let hits = Hits::of(kernel);
     let unwound = report
         .functions
@@ -34,7 +37,7 @@ pub(super) fn draw_up(
     let calls = report
         .functions
         .iter()
-        .map(|function| function.calls)
+        .map(|function| function.timed.unwrap_or(function.calls))
         .sum::<u64>();
     let ledger = Ledger {
         mode: Mode::Durations,

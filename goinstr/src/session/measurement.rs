@@ -15,6 +15,7 @@ use super::{
     clock::{Clock, monotonic_ns},
     config::{Budget, Config},
     dead_man::Switch,
+    duty::Windowing,
     ending::Ending,
     guard::{Allowance, Guard, HitCosts, Told, Watch},
     ledger,
@@ -69,9 +70,17 @@ pub(super) async fn run(
         began: monotonic_ns(),
         ended: None,
         shed: Vec::new(),
+        counted: config.duty.map(|_| vec![0; config.plan.functions.len()]),
         output: Ok(()),
     };
-    attached.kernel.set_phase(PHASE_RECORDING);
+    let windows = attached.take_windows();
+    match &windows {
+        None => attached.kernel.set_phase(PHASE_RECORDING),
+        Some(windows) => windows.begin(),
+    }
+    let windowing = windows
+        .zip(config.duty)
+        .map(|(windows, duty)| Windowing::start(windows, duty));
     ending.after(config.duration);
     state.output = sink.session(
         &info(&config, &attached, state.clock.unix_ns(state.began)),
@@ -95,9 +104,17 @@ pub(super) async fn run(
         state.hear(&config, told, sink);
     }
 
-    attached.kernel.set_phase(PHASE_CLOSING);
+    // To be dropped after the entries are disarmed: no call is open then whose return goes unseen.
+    let windows = match windowing {
+        None => {
+            attached.kernel.set_phase(PHASE_CLOSING);
+            None
+        }
+        Some(windowing) => Some(windowing.end()),
+    };
     state.ended = Some(monotonic_ns());
     let kernel = attached.disarm();
+    drop(windows);
     state.finish(&config, &kernel, &mut diagnostics, end, sink)?;
     Ok(end)
 }
@@ -122,6 +139,8 @@ struct State {
     ended: Option<u64>,
     /// Functions that were shed, and when, in ns since recording began.
     shed: Vec<(u32, u64)>,
+    /// Where durations are measured for part of the time: calls in the last report, by function.
+    counted: Option<Vec<u64>>,
     /// How writing went so far; after an error nothing more is written.
     output: io::Result<()>,
 }
@@ -222,7 +241,9 @@ impl State {
         self.write(|| sink.settle(Some(&still), u64::MAX));
         let mut report = self.report(kernel);
         count_open(&mut report, &open, now);
-        let ledger = ledger::draw_up(kernel, &report, &open, given_up.len() as u64, end);
+        let cut_off = kernel.cut_off_calls()?;
+        let given_up = given_up.len() as u64;
+        let ledger = ledger::draw_up(kernel, &report, &open, given_up, cut_off, end);
         self.write(|| sink.finish(&report, &ledger));
         match self.output {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -276,6 +297,18 @@ impl State {
                 function.shed_after_ns = Some(after_ns);
                 function.in_flight = 0;
             }
+        }
+        for (function, reported) in report
+            .functions
+            .iter_mut()
+            .zip(self.counted.iter_mut().flatten())
+        {
+            let calls = kernel.totals(function.function).entries;
+            function.timed = Some(function.calls);
+            function.calls = calls;
+            function.calls_in_interval = calls - std::mem::replace(reported, calls);
+            // What begins between windows is not followed to its end.
+            function.in_flight = 0;
         }
         if let Some(waits) = &self.waits {
             for function in &mut report.functions {
@@ -362,6 +395,7 @@ pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
         scope,
         watch: config.watch(),
         shedding: config.guard.is_some() && config.count.is_none(),
+        windows: config.duty.is_some(),
         aggregation: config.aggregation,
         slower_than_ns: config.slower_than.map(nanos),
         stacks: config.stacks.is_some(),
@@ -413,6 +447,7 @@ pub(super) fn info(config: &Config, attached: &Attached, start_unix_ns: u64) -> 
         functions: config.plan.functions.len(),
         sites: attached.sites,
         start_unix_ns,
+        duty_percent: config.duty.map(|duty| duty.percent),
         states: config.plan.states.as_ref().map(|_| FollowedStates {
             threads: attached.follows_threads,
         }),

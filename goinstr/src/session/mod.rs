@@ -6,6 +6,7 @@ mod counting;
 mod cover;
 mod dead_man;
 pub mod doctor;
+mod duty;
 mod ending;
 mod error;
 mod guard;
@@ -17,7 +18,7 @@ mod retirement;
 mod stacks;
 mod target_types;
 
-pub use config::{Budget, Config, Count, RING_BYTES, ReturnsBy};
+pub use config::{Budget, Config, Count, Duty, RING_BYTES, ReturnsBy};
 pub use cover::{CoverConfig, cover};
 pub use error::SessionError;
 pub use inflight::{InflightConfig, inflight};

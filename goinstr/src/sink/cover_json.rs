@@ -83,6 +83,7 @@ impl<W: Write> CoverSink for CoverJson<W> {
             functions: info.functions,
             sites: info.sites,
             start_unix_ns: info.start_unix_ns,
+            duty_percent: None,
             coverage: Some(if plan.lines.is_empty() {
                 "functions"
             } else {

@@ -7,6 +7,9 @@ use crate::plan::Skipped;
 /// Names of skipped functions told for each reason; the JSON output has all.
 const NAMED: usize = 3;
 
+/// Calls that were counted and were not to be timed: by `--duty`.
+const UNTIMED: [&str; 2] = ["not_timed", "window_end"];
+
 /// The books: what was counted, what it cost, what is missing.
 pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
     let mut lines = Vec::new();
@@ -16,7 +19,9 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
         End::TargetExit => "the target exited",
         End::CutOff => "the recording was cut off",
     };
-    let lost: u64 = ledger.lost.values().sum();
+    let of = |reason: &str| ledger.lost.get(reason).copied().unwrap_or(0);
+    let untimed = UNTIMED.map(of);
+    let lost: u64 = ledger.lost.values().sum::<u64>() - untimed.iter().sum::<u64>();
     if ledger.mode == Mode::Count {
         lines.push(format!(
             "{end} after {}: {} calls began; when they ended was not watched",
@@ -24,8 +29,16 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
             count(ledger.entries),
         ));
     } else {
+        let untold = match untimed {
+            [0, 0] => String::new(),
+            [between, cut] => format!(
+                " + {} only counted (--duty) + {} open when a window closed",
+                count(between),
+                count(cut)
+            ),
+        };
         lines.push(format!(
-            "{end} after {}: {} calls began = {} returned + {} unwound + {} in flight + {} lost",
+            "{end} after {}: {} calls began = {} returned + {} unwound + {} in flight{untold} + {} lost",
             duration(elapsed_ns),
             count(ledger.entries),
             count(ledger.returned),
@@ -70,7 +83,7 @@ pub(super) fn warnings(ledger: &Ledger) -> Vec<String> {
                  turns of the loop may be among those counted",
                 count(n)
             ));
-        } else if n > 0 {
+        } else if n > 0 && !UNTIMED.contains(reason) {
             warnings.push(format!(
                 "{} calls lost ({reason}): {}",
                 count(n),

@@ -73,6 +73,9 @@ pub struct Session<'a> {
     pub functions: usize,
     pub sites: usize,
     pub start_unix_ns: u64,
+    /// For how much of the time durations are measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duty_percent: Option<u32>,
     /// Of a coverage: `functions` or `lines`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<&'a str>,
@@ -183,6 +186,9 @@ pub struct Function<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     pub calls: u64,
+    /// Those whose durations were measured, where that was done for part of the time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unwound: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

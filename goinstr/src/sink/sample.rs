@@ -81,6 +81,7 @@ pub(crate) fn info() -> SessionInfo {
         functions: FUNCTIONS,
         sites: 12,
         start_unix_ns: 1_790_000_000_000_000_000,
+        duty_percent: None,
         states: None,
         probe_costs: Some(ProbeCosts {
             entry_ns: 620,

@@ -16,6 +16,7 @@ mod cover_files;
 mod cover_truth;
 mod diff;
 mod doctor;
+mod duty;
 mod faults;
 mod foreign;
 mod goroutine;
@@ -170,6 +171,7 @@ fn main() -> ExitCode {
         budget::tests(),
         container::tests(),
         doctor::tests(),
+        duty::tests(),
         hostile::tests(),
         privilege::tests(),
         trace::tests(),

@@ -74,7 +74,7 @@ fn apart() -> Result<()> {
 }
 
 /// The twin: written once for all tests.
-fn injected() -> Result<Build> {
+pub fn injected() -> Result<Build> {
     static WRITTEN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _written = WRITTEN.lock();
     let folder = build::scratch().join("oracle-injected");

@@ -106,6 +106,7 @@ fn settings() -> Settings {
         watch: Watch::Calls,
         returns: Returns::Kernel,
         shedding: false,
+        windows: false,
         aggregation: Aggregation::Kernel,
         slower_than_ns: None,
         stacks: false,

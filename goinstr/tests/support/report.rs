@@ -13,6 +13,8 @@ use super::truth::{Counts, shape_free};
 pub struct Function {
     pub function: String,
     pub calls: u64,
+    /// Those that were timed, where not all were to be.
+    pub timed: Option<u64>,
     pub unwound: u64,
     pub in_flight: u64,
     pub shed_at_unix_ns: Option<u64>,
@@ -27,6 +29,13 @@ pub struct Function {
     pub max_ns: Option<u64>,
     pub interval: Option<u64>,
     pub states: Option<Value>,
+}
+
+impl Function {
+    /// Calls whose end was seen.
+    fn ended(&self) -> u64 {
+        self.timed.unwrap_or(self.calls)
+    }
 }
 
 /// A `call` line. Times are in nanoseconds.
@@ -186,7 +195,11 @@ impl Report {
         );
         let sum = |of: fn(&Function) -> u64| self.functions.iter().map(of).sum::<u64>();
         for (what, functions, books) in [
-            ("calls", sum(|f| f.calls), ledger.returned + ledger.unwound),
+            (
+                "calls",
+                sum(Function::ended),
+                ledger.returned + ledger.unwound,
+            ),
             ("unwound", sum(|f| f.unwound), ledger.unwound),
             ("in_flight", sum(|f| f.in_flight), ledger.in_flight),
         ] {
@@ -216,11 +229,11 @@ impl Report {
             ];
             let known: Vec<u64> = figures.into_iter().flatten().collect();
             ensure!(
-                function.unwound <= function.calls
+                function.unwound <= function.ended()
                     && known.is_sorted()
                     && function.self_ns <= function.total_ns
                     && known.len()
-                        == if function.calls == 0 {
+                        == if function.ended() == 0 {
                             0
                         } else {
                             figures.len()

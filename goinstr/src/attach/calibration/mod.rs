@@ -51,6 +51,7 @@ pub fn measure(
         },
         watch,
         shedding: false,
+        windows: false,
         returns: match by_program {
             true => Returns::Program { load_bias },
             false => Returns::Kernel,
