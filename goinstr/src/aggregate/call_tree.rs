@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::States;
 use super::report::{CallEvent, Outcome};
 
 /// Calls that wait for the call around them, at most: about 150 bytes each.
@@ -67,6 +68,18 @@ impl Nesting {
     }
 }
 
+/// What a call did while none of the calls inside it was open: adds up to its exclusive time.
+fn exclusive(call: &CallEvent, inside: &[Nested]) -> Option<States> {
+    let mut own = call.states.clone()?;
+    for nested in inside {
+        own.subtract(nested.call.states.as_ref()?);
+    }
+    // Each call's correction was taken off what it ran: so is what the corrections differ by.
+    let waited = own.runnable_ns + own.waiting_ns + own.syscall_ns;
+    own.running_ns = call.self_ns.checked_sub(waited)?;
+    Some(own)
+}
+
 fn count(nested: &Nested) -> usize {
     1 + nested.inside.iter().map(count).sum::<usize>()
 }
@@ -86,6 +99,8 @@ pub struct Path {
     pub total_ns: u64,
     /// Sum of their exclusive times in ns.
     pub self_ns: u64,
+    /// `self_ns` by state, of the calls whose states are known, and those of all calls inside them.
+    pub self_states: States,
 }
 
 /// The tree of all paths.
@@ -143,6 +158,9 @@ impl CallTree {
                 path.unwound += u64::from(call.outcome == Outcome::Unwound);
                 path.total_ns = path.total_ns.saturating_add(call.duration_ns);
                 path.self_ns = path.self_ns.saturating_add(call.self_ns);
+                if let Some(states) = exclusive(&call, &nested.inside) {
+                    path.self_states.add(&states);
+                }
             }
             left.extend(
                 nested

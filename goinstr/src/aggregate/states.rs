@@ -42,6 +42,44 @@ impl States {
         }
     }
 
+    /// Takes another's times to its own.
+    pub fn add(&mut self, other: &Self) {
+        self.running_ns = self.running_ns.saturating_add(other.running_ns);
+        self.runnable_ns = self.runnable_ns.saturating_add(other.runnable_ns);
+        self.waiting_ns = self.waiting_ns.saturating_add(other.waiting_ns);
+        self.syscall_ns = self.syscall_ns.saturating_add(other.syscall_ns);
+        for (reason, &ns) in &other.waiting {
+            let sum = self.waiting.entry(reason.clone()).or_default();
+            *sum = sum.saturating_add(ns);
+        }
+    }
+
+    /// Takes another's times, which are among its own, off.
+    pub fn subtract(&mut self, other: &Self) {
+        self.running_ns = self.running_ns.saturating_sub(other.running_ns);
+        self.runnable_ns = self.runnable_ns.saturating_sub(other.runnable_ns);
+        self.syscall_ns = self.syscall_ns.saturating_sub(other.syscall_ns);
+        for (reason, &ns) in &other.waiting {
+            if let Some(sum) = self.waiting.get_mut(reason) {
+                *sum = sum.saturating_sub(ns);
+            }
+        }
+        self.waiting_ns = self.waiting.values().sum();
+    }
+
+    /// Each state with its time, waits by their reasons: as `running`, `waiting: chan receive`.
+    pub fn named(&self) -> impl Iterator<Item = (String, u64)> {
+        let waits = self.waiting.iter();
+        [
+            ("running".to_owned(), self.running_ns),
+            ("runnable".to_owned(), self.runnable_ns),
+            ("system call".to_owned(), self.syscall_ns),
+        ]
+        .into_iter()
+        .chain(waits.map(|(reason, &ns)| (format!("waiting: {reason}"), ns)))
+        .filter(|&(_, ns)| ns > 0)
+    }
+
     /// All together.
     #[must_use]
     pub fn total_ns(&self) -> u64 {

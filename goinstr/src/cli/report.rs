@@ -79,6 +79,8 @@ enum By {
     Wall,
     /// Time of the functions themselves, callers above
     Exclusive,
+    /// Time of calls, callers below, and what they did in it above: needs record --states
+    State,
     /// Number of calls
     Calls,
 }
@@ -108,6 +110,7 @@ pub(super) fn run(typed: Typed, color: args::Color) -> Result<(), Failure> {
     let weight = match typed.weight {
         By::Wall => Weight::Wall,
         By::Exclusive => Weight::Exclusive,
+        By::State => Weight::State,
         By::Calls => Weight::Calls,
     };
     let mut sink: Box<dyn Sink> = match flags {

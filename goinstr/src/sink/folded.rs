@@ -16,6 +16,9 @@ pub enum Weight {
     Wall,
     /// The time spent in each function itself, in ns, with its callers standing on it.
     Exclusive,
+    /// The time that calls took, in ns, and on it what they did in it: a frame `[running]`, `[waiting:
+    /// chan receive]` and so on, `[state not known]` where that was not followed.
+    State,
     /// The number of calls, callers below.
     Calls,
 }
@@ -39,6 +42,7 @@ pub struct FoldedSink<W: Write> {
     title: String,
     tree: CallTree,
     calls: u64,
+    any_states: bool,
 }
 
 impl<W: Write> FoldedSink<W> {
@@ -52,6 +56,7 @@ impl<W: Write> FoldedSink<W> {
             title: String::new(),
             tree: CallTree::default(),
             calls: 0,
+            any_states: false,
         }
     }
 
@@ -59,7 +64,7 @@ impl<W: Write> FoldedSink<W> {
     fn lines(&mut self) -> Vec<String> {
         let paths = self.tree.finish().to_vec();
         let weight = |path: &Path| match self.weight {
-            Weight::Wall | Weight::Exclusive => path.self_ns,
+            Weight::Wall | Weight::Exclusive | Weight::State => path.self_ns,
             Weight::Calls => path.calls,
         };
         let mut lines = Vec::new();
@@ -74,7 +79,22 @@ impl<W: Write> FoldedSink<W> {
             // A semicolon parts frames, and Go's names of types may hold some.
             let frame = |&function: &u32| names::of(&self.names, function).replace(';', ",");
             let frames: Vec<_> = functions.iter().map(frame).collect();
-            lines.push(format!("{} {}", frames.join(";"), weight(path)));
+            let frames = frames.join(";");
+            if self.weight == Weight::State {
+                let known = path.self_states.total_ns();
+                let rest = (
+                    "state not known".to_owned(),
+                    path.self_ns.saturating_sub(known),
+                );
+                let states = path.self_states.named().chain([rest]);
+                lines.extend(
+                    states
+                        .filter(|&(_, ns)| ns > 0)
+                        .map(|(state, ns)| format!("{frames};[{}] {ns}", state.replace(';', ","))),
+                );
+                continue;
+            }
+            lines.push(format!("{frames} {}", weight(path)));
         }
         lines.sort();
         lines
@@ -85,12 +105,13 @@ impl<W: Write> FoldedSink<W> {
         options.title = match self.weight {
             Weight::Wall => "Time in calls".to_owned(),
             Weight::Exclusive => "Time in functions themselves, callers above".to_owned(),
+            Weight::State => "Time in calls, by what they did".to_owned(),
             Weight::Calls => "Calls".to_owned(),
         };
         options.title += &format!(": {}", self.title);
         options.subtitle = Some(subtitle);
         options.count_name = match self.weight {
-            Weight::Wall | Weight::Exclusive => "ns",
+            Weight::Wall | Weight::Exclusive | Weight::State => "ns",
             Weight::Calls => "calls",
         }
         .to_owned();
@@ -116,6 +137,7 @@ impl<W: Write> Sink for FoldedSink<W> {
 
     fn call(&mut self, call: &CallEvent) -> io::Result<()> {
         self.calls += 1;
+        self.any_states |= call.states.is_some();
         self.tree.add(call);
         Ok(())
     }
@@ -125,6 +147,12 @@ impl<W: Write> Sink for FoldedSink<W> {
     }
 
     fn finish(&mut self, report: &Report, _ledger: &Ledger) -> io::Result<()> {
+        if self.weight == Weight::State && self.calls > 0 && !self.any_states {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the recording does not say what calls did; make one with record --states",
+            ));
+        }
         let lines = self.lines();
         match self.drawing {
             Drawing::Folded => {
@@ -171,6 +199,38 @@ mod tests {
     #[test]
     fn the_paths_with_their_calls() {
         insta::assert_snapshot!(written(Drawing::Folded, Weight::Calls));
+    }
+
+    #[test]
+    fn the_paths_with_what_was_done_on_them() {
+        let mut bytes = Vec::new();
+        sample::play_states(&mut FoldedSink::new(
+            &mut bytes,
+            Drawing::Folded,
+            Weight::State,
+        ));
+        assert_eq!(
+            String::from_utf8(bytes).expect("UTF-8"),
+            "main.work;[runnable] 100\n\
+             main.work;[running] 1400\n\
+             main.work;[waiting: chan receive] 2000\n\
+             main.work;main.(*Cache[...]).Get;[running] 500\n\
+             main.work;main.(*Cache[...]).Get;[system call] 3000\n\
+             main.work;main.(*Cache[...]).Get;[waiting: select] 1000\n"
+        );
+    }
+
+    #[test]
+    fn without_states_there_is_nothing_to_tell_apart() {
+        let mut bytes = Vec::new();
+        let mut sink = FoldedSink::new(&mut bytes, Drawing::Folded, Weight::State);
+        sink.session(&sample::info(), &sample::plan())
+            .expect("session");
+        sink.call(&sample::call()).expect("call");
+        let error = sink
+            .finish(&sample::report(1), &sample::ledger())
+            .expect_err("no states");
+        assert!(error.to_string().contains("record --states"), "{error}");
     }
 
     #[test]

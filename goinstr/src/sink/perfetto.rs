@@ -3,7 +3,10 @@
 //! The format is `protos/perfetto/trace/trace.proto` of <https://github.com/google/perfetto>; the
 //! messages below are those of its fields that are used, with its numbers. Slices are as long as
 //! calls were open by the clock, probes and all, so that those inside fit; what a call took
-//! without the probes is among its arguments.
+//! without the probes is among its arguments, and so is what it did, where that is known.
+//!
+//! Beneath a goroutine's track is one with the states of its outermost calls. What is known is how
+//! long a call was in each, not when: they stand side by side in a fixed order, and the track says so.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -74,6 +77,8 @@ struct TrackEvent {
     track_uuid: u64,
     #[prost(uint64, optional, tag = "10")]
     name_iid: Option<u64>,
+    #[prost(string, optional, tag = "23")]
+    name: Option<String>,
     #[prost(uint64, optional, tag = "34")]
     source_location_iid: Option<u64>,
     #[prost(message, repeated, tag = "4")]
@@ -138,6 +143,8 @@ const CONTINUES: u32 = 2;
 const PACKET: u8 = 0x0a;
 /// The process's own track.
 const PROCESS: u64 = 1;
+/// Set in the id of the track of a goroutine's states: no goroutine has a number that large.
+const STATES: u64 = 1 << 63;
 
 /// Writes calls as their outermost return.
 #[derive(Debug)]
@@ -147,6 +154,7 @@ pub struct PerfettoSink<W: Write> {
     places: Vec<Option<Location>>,
     nesting: Nesting,
     tracks: HashSet<u64>,
+    state_tracks: HashSet<u64>,
     interned: HashSet<u32>,
 }
 
@@ -159,6 +167,7 @@ impl<W: Write> PerfettoSink<W> {
             places: Vec::new(),
             nesting: Nesting::default(),
             tracks: HashSet::new(),
+            state_tracks: HashSet::new(),
             interned: HashSet::new(),
         }
     }
@@ -196,7 +205,45 @@ impl<W: Write> PerfettoSink<W> {
                 ..TracePacket::default()
             })?;
         }
-        self.slice(root, track, u64::MAX)
+        self.slice(root, track, u64::MAX)?;
+        self.states(&root.call, track)
+    }
+
+    /// What an outermost call did, each state as long as it was in it, one after another.
+    fn states(&mut self, call: &CallEvent, goroutine: u64) -> io::Result<()> {
+        let Some(states) = &call.states else {
+            return Ok(());
+        };
+        let track = goroutine | STATES;
+        if self.state_tracks.insert(call.goid) {
+            self.packet(TracePacket {
+                track_descriptor: Some(TrackDescriptor {
+                    uuid: track,
+                    parent_uuid: Some(goroutine),
+                    name: Some("states: how long, not when".to_owned()),
+                    process: None,
+                }),
+                ..TracePacket::default()
+            })?;
+        }
+        let mut at = call.start_unix_ns;
+        for (state, ns) in states.named() {
+            let end = at.saturating_add(ns).min(call.end_unix_ns());
+            for (timestamp, event) in [(at, EventType::SliceBegin), (end, EventType::SliceEnd)] {
+                self.packet(TracePacket {
+                    timestamp: Some(timestamp),
+                    track_event: Some(TrackEvent {
+                        r#type: event.into(),
+                        track_uuid: track,
+                        name: (event == EventType::SliceBegin).then(|| state.clone()),
+                        ..TrackEvent::default()
+                    }),
+                    ..TracePacket::default()
+                })?;
+            }
+            at = end;
+        }
+        Ok(())
     }
 
     /// A call and those inside it, which end no later: slices of a track must nest.
@@ -237,6 +284,10 @@ impl<W: Write> PerfettoSink<W> {
             number("duration_ns", call.duration_ns),
             number("self_ns", call.self_ns),
         ];
+        if let Some(states) = &call.states {
+            let named = states.named();
+            annotations.extend(named.map(|(state, ns)| number(&format!("{state} (ns)"), ns)));
+        }
         if call.outcome == Outcome::Unwound {
             annotations.push(DebugAnnotation {
                 name: "outcome".to_owned(),
@@ -251,6 +302,7 @@ impl<W: Write> PerfettoSink<W> {
                 r#type: EventType::SliceBegin.into(),
                 track_uuid: track,
                 name_iid: Some(iid),
+                name: None,
                 source_location_iid: place.map(|_| iid),
                 debug_annotations: annotations,
             }),
@@ -340,6 +392,59 @@ mod tests {
     #[test]
     fn the_packets_of_the_first_calls() {
         insta::assert_debug_snapshot!(&trace()[..12]);
+    }
+
+    #[test]
+    fn states_stand_beneath_the_outermost_call() {
+        let mut bytes = Vec::new();
+        sample::play_states(&mut PerfettoSink::new(&mut bytes));
+        let packets = Trace::decode(&bytes[..]).expect("a trace").packet;
+        let of_states = packets
+            .iter()
+            .find_map(|packet| {
+                let track = packet.track_descriptor.as_ref()?;
+                let is = track.name.as_deref()?.starts_with("states");
+                is.then_some(track)
+            })
+            .expect("a track of states");
+        let goroutine = packets
+            .iter()
+            .filter_map(|packet| packet.track_descriptor.as_ref())
+            .find(|track| track.name.as_deref() == Some("goroutine 18"))
+            .expect("a goroutine's track");
+        assert_eq!(of_states.parent_uuid, Some(goroutine.uuid));
+        let start = sample::info().start_unix_ns;
+        let events: Vec<_> = packets
+            .iter()
+            .filter_map(|packet| Some((packet.timestamp? - start, packet.track_event.as_ref()?)))
+            .filter(|(_, event)| event.track_uuid == of_states.uuid)
+            .map(|(at, event)| (at, event.name.as_deref().unwrap_or("end")))
+            .collect();
+        assert_eq!(
+            events,
+            [
+                (0, "running"),
+                (1_900, "end"),
+                (1_900, "runnable"),
+                (2_000, "end"),
+                (2_000, "system call"),
+                (5_000, "end"),
+                (5_000, "waiting: chan receive"),
+                (7_000, "end"),
+                (7_000, "waiting: select"),
+                (8_000, "end"),
+            ]
+        );
+        let inner = packets
+            .iter()
+            .filter_map(|packet| packet.track_event.as_ref())
+            .find(|event| event.name_iid == Some(2))
+            .expect("the inner call");
+        let noted = inner.debug_annotations.iter();
+        let noted: Vec<_> = noted
+            .filter_map(|note| Some((note.name.as_str(), note.uint_value?)))
+            .collect();
+        assert!(noted.contains(&("system call (ns)", 3_000)), "{noted:?}");
     }
 
     /// As the trace processor does: events sorted by time, those of one time in their order.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Sink;
 use crate::aggregate::{
     Books, CallEvent, CallerReport, Distribution, End, FunctionReport, Ledger, Mode, Outcome,
-    ProbeCosts, Report, SessionInfo,
+    ProbeCosts, Report, SessionInfo, States,
 };
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
 use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
@@ -65,6 +65,47 @@ pub(crate) fn play_calls(sink: &mut impl Sink) {
         sink.interval(seconds - 1, &report(seconds))
             .expect("interval");
     }
+    sink.finish(&report(2), &ledger()).expect("finish");
+}
+
+/// Plays a call of `main.work` with one inside it, and what both did.
+pub(crate) fn play_states(sink: &mut impl Sink) {
+    let states = |running_ns, runnable_ns, syscall_ns, waits: &[(&str, u64)]| States {
+        running_ns,
+        runnable_ns,
+        syscall_ns,
+        waiting_ns: waits.iter().map(|&(_, ns)| ns).sum(),
+        waiting: waits
+            .iter()
+            .map(|&(reason, ns)| (reason.to_owned(), ns))
+            .collect(),
+    };
+    let made =
+        |function, depth, (start, duration_ns, self_ns): (u64, u64, u64), states| CallEvent {
+            function,
+            depth,
+            start_unix_ns: info().start_unix_ns + start,
+            duration_ns,
+            self_ns,
+            corrected_ns: 0,
+            outcome: Outcome::Returned,
+            parent: (depth > 0).then_some(0),
+            parent_goid: None,
+            states: Some(states),
+            ..call()
+        };
+    let inner = states(500, 0, 3_000, &[("select", 1_000)]);
+    let outer = states(
+        1_900,
+        100,
+        3_000,
+        &[("chan receive", 2_000), ("select", 1_000)],
+    );
+    sink.session(&info(), &plan()).expect("session");
+    sink.call(&made(1, 1, (1_000, 4_500, 4_500), inner))
+        .expect("call");
+    sink.call(&made(0, 0, (0, 8_000, 3_500), outer))
+        .expect("call");
     sink.finish(&report(2), &ledger()).expect("finish");
 }
 

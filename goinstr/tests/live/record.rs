@@ -30,6 +30,9 @@ pub fn tests() -> Vec<Test> {
         test("record::zstd_shows_the_lines", lines).needing(&["zstd"]),
         test("record::a_browser_shows_the_page", page).needing(&["chromium"]),
         test("record::perfetto_reads_the_trace", perfetto).needing(&["python3", "perfetto"]),
+        test("record::states_are_in_the_flame_graph", state_frames),
+        test("record::perfetto_reads_the_states", perfetto_states)
+            .needing(&["python3", "perfetto"]),
         test("record::a_kill_leaves_a_recording", kill),
         test("record::a_full_disk_ends_it_in_good_order", full_disk),
     ]
@@ -277,18 +280,26 @@ import collections, sys
 from perfetto.protos.perfetto.trace import perfetto_trace_pb2 as protos
 trace = protos.Trace()
 trace.ParseFromString(open(sys.argv[1], "rb").read())
-names, counts, tracks = {}, collections.Counter(), {}
+names, counts, tracks, parents, states = {}, collections.Counter(), {}, {}, collections.Counter()
 for packet in trace.packet:
     for name in packet.interned_data.event_names:
         names[name.iid] = name.name
     if packet.HasField("track_descriptor"):
         tracks[packet.track_descriptor.uuid] = packet.track_descriptor.name
+        parents[packet.track_descriptor.uuid] = packet.track_descriptor.parent_uuid
 events = sorted((p for p in trace.packet if p.HasField("track_event")), key=lambda p: p.timestamp)
 stacks = collections.defaultdict(list)
 for packet in events:
     event = packet.track_event
     stack = stacks[event.track_uuid]
-    if event.type == protos.TrackEvent.TYPE_SLICE_BEGIN:
+    if tracks[event.track_uuid].startswith("states"):
+        assert tracks[parents[event.track_uuid]].startswith("goroutine "), tracks
+        if event.type == protos.TrackEvent.TYPE_SLICE_BEGIN:
+            stack.append((event.name, packet.timestamp))
+        else:
+            name, begun = stack.pop()
+            states[name] += packet.timestamp - begun
+    elif event.type == protos.TrackEvent.TYPE_SLICE_BEGIN:
         assert tracks[event.track_uuid].startswith("goroutine "), tracks
         stack.append(names[event.name_iid])
         counts[";".join(stack)] += 1
@@ -296,7 +307,7 @@ for packet in events:
         assert event.type == protos.TrackEvent.TYPE_SLICE_END, event
         stack.pop()
 assert not any(stacks.values()), stacks
-for path, calls in sorted(counts.items()):
+for path, calls in sorted((states if len(sys.argv) > 2 else counts).items()):
     print(path, calls)
 "#;
 
@@ -310,6 +321,108 @@ fn perfetto() -> Result<()> {
         .map(|(functions, calls)| format!("{functions} {calls}\n"))
         .collect();
     ensure!(seen == expected, "{seen}");
+    Ok(())
+}
+
+/// Functions of target `states`, none of which calls another.
+const WAITING: [&str; 6] = [
+    "main.computes",
+    "main.sleeps",
+    "main.locks",
+    "main.receives",
+    "main.sends",
+    "main.waitsForGroup",
+];
+
+/// Records what they do.
+fn recorded_states(name: &str) -> Result<(PathBuf, Truth)> {
+    let path = file(name);
+    let mut target = Target::start(&Build::of("states").executable()?, &[""; 0])?;
+    let mut args = vec![
+        "--no-guard",
+        "--states",
+        "-o",
+        path.to_str().context("UTF-8")?,
+    ];
+    args.extend(WAITING);
+    let measurement = Measurement::start_command("record", target.pid, &args)?;
+    target.go()?;
+    let truth = target.truth()?;
+    measurement.interrupt()?;
+    target.release()?;
+    Ok((path, truth))
+}
+
+/// Lines of folded stacks, and their weights.
+fn folded(recording: &Path, by: &str) -> Result<Vec<(String, u64)>> {
+    text(recording, &["--folded", "--weight", by])?
+        .lines()
+        .map(|line| {
+            let (path, weight) = line.rsplit_once(' ').context("no weight")?;
+            Ok((path.to_owned(), weight.parse()?))
+        })
+        .collect()
+}
+
+/// The widest frame above a function is what the target says that it is slow for, and all frames
+/// together are as wide as those of wall time.
+fn state_frames() -> Result<()> {
+    let (path, truth) = recorded_states("state-frames.goinstr")?;
+    let by_state = folded(&path, "state")?;
+    let sum = |lines: &[(String, u64)]| lines.iter().map(|(_, ns)| ns).sum::<u64>();
+    let (states, wall) = (sum(&by_state), sum(&folded(&path, "wall")?));
+    ensure!(states == wall, "{states} ns by state, {wall} ns in all");
+    let mut compared = 0;
+    for told in truth.lines.iter().filter(|line| line["type"] == "state") {
+        let (Some(function), Some(reason)) = (told["function"].as_str(), told["reason"].as_str())
+        else {
+            continue;
+        };
+        if !WAITING.contains(&function) || told["state"] != "waiting" {
+            continue;
+        }
+        let widest = by_state
+            .iter()
+            .filter_map(|(path, ns)| Some((ns, path.strip_prefix(function)?.strip_prefix(';')?)))
+            .max();
+        let frame = format!("[waiting: {reason}]");
+        ensure!(
+            widest.is_some_and(|(_, widest)| widest == frame),
+            "{function} is told to wait for {reason}: {by_state:?}"
+        );
+        compared += 1;
+    }
+    ensure!(compared >= 4, "only {compared} functions were compared");
+    let svg = text(&path, &["--flamegraph", "--weight", "state"])?;
+    ensure!(svg.contains("[waiting: sleep] ("), "no such frame: {svg}");
+    Ok(())
+}
+
+/// The tracks of states are as long as the frames of the flame graph are wide.
+fn perfetto_states() -> Result<()> {
+    let (path, _) = recorded_states("perfetto-states.goinstr")?;
+    let trace = file("states.perfetto-trace");
+    fs::write(&trace, report(&path, &["--perfetto"])?)?;
+    let read = Command::new("python3")
+        .args(["-c", READ_TRACE])
+        .arg(&trace)
+        .arg("states")
+        .output()?;
+    let errors = String::from_utf8_lossy(&read.stderr);
+    ensure!(read.status.success(), "{errors}");
+    let mut expected: std::collections::BTreeMap<String, u64> = Default::default();
+    for (path, ns) in folded(&path, "state")? {
+        let (_, state) = path.rsplit_once(';').context("no state")?;
+        *expected
+            .entry(state.trim_matches(['[', ']']).to_owned())
+            .or_default() += ns;
+    }
+    let expected: String = expected
+        .iter()
+        .map(|(state, ns)| format!("{state} {ns}\n"))
+        .collect();
+    let seen = String::from_utf8_lossy(&read.stdout);
+    ensure!(seen == expected, "{seen}\n{expected}");
     Ok(())
 }
 
