@@ -23,6 +23,7 @@ mod pager;
 mod progress;
 mod record;
 mod report;
+mod rotation;
 mod saved;
 mod subject;
 mod trace;

@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use super::args::{self, Color, Format};
 use super::delivery::Delivery;
 use super::failure::Failure;
+use super::rotation::{Rotated, Rotation};
 use crate::aggregate::End;
 use crate::session::SessionError;
 
@@ -17,6 +18,8 @@ use crate::session::SessionError;
 pub(super) struct Output {
     pub format: Format,
     file: Option<PathBuf>,
+    /// Bytes after which another file is begun, and how many are kept.
+    rotation: Option<(u64, u32)>,
     color: Color,
 }
 
@@ -25,7 +28,16 @@ impl Output {
         Self {
             format: typed.output,
             file: typed.output_file,
+            rotation: None,
             color,
+        }
+    }
+
+    /// In files of a bounded size, if that was asked for.
+    pub fn rotated(self, rotation: &Rotation) -> Self {
+        Self {
+            rotation: rotation.rotate.map(|size| (size, rotation.keep)),
+            ..self
         }
     }
 
@@ -35,13 +47,18 @@ impl Output {
         match &self.file {
             None => Ok(Destination::Stdout(io::stdout())),
             Some(path) => {
-                let file = File::create(path).map_err(|error| {
+                let opened = match self.rotation {
+                    None => File::create(path).map(Destination::File),
+                    Some((size, keep)) => {
+                        Rotated::create(path, size, keep).map(Destination::Rotated)
+                    }
+                };
+                opened.map_err(|error| {
                     Failure::failed(format_args!(
                         "can't create the output file {}: {error}; give a path that can be written",
                         path.display()
                     ))
-                })?;
-                Ok(Destination::File(file))
+                })
             }
         }
     }
@@ -107,6 +124,7 @@ pub(super) enum Destination {
     Stdout(io::Stdout),
     Delivery(Delivery),
     File(File),
+    Rotated(Rotated),
 }
 
 impl Destination {
@@ -114,7 +132,7 @@ impl Destination {
     pub fn delivery(&self) -> Option<Delivery> {
         match self {
             Self::Delivery(delivery) => Some(delivery.clone()),
-            Self::Stdout(_) | Self::File(_) => None,
+            Self::Stdout(_) | Self::File(_) | Self::Rotated(_) => None,
         }
     }
 }
@@ -125,6 +143,7 @@ impl Write for Destination {
             Self::Stdout(stdout) => stdout.write(bytes),
             Self::Delivery(delivery) => delivery.write(bytes),
             Self::File(file) => file.write(bytes),
+            Self::Rotated(file) => file.write(bytes),
         }
     }
 
@@ -139,6 +158,7 @@ impl Write for Destination {
                 reader_is_there(&io::stdout())
             }
             Self::File(file) => file.flush(),
+            Self::Rotated(file) => file.flush(),
         }
     }
 }

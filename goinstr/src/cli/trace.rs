@@ -13,6 +13,7 @@ use super::config::{patterns, ring_bytes, selection, usage};
 use super::failure::Failure;
 use super::otlp::Otlp;
 use super::output::{Destination, Output};
+use super::rotation::Rotation;
 use super::{subject, verified};
 use crate::attach::Aggregation;
 use crate::plan::{self, Pattern, ProbePlan};
@@ -53,6 +54,8 @@ pub(super) struct Typed {
     /// Write there instead of to stdout
     #[arg(long, value_name = "PATH")]
     output_file: Option<PathBuf>,
+    #[command(flatten)]
+    rotation: Rotation,
     /// End after this time (10s, 1m30s); else on Ctrl-C or when the target exits
     #[arg(long, value_name = "TIME", value_parser = time)]
     duration: Option<Duration>,
@@ -104,6 +107,9 @@ impl Trace {
         if typed.depth == Some(0) {
             return wrong("--depth 0 shows nothing: 1 shows the outermost calls alone");
         }
+        if typed.rotation.rotate.is_some() && typed.output == Form::Table {
+            return wrong("--rotate is for logs: give --output json or logfmt");
+        }
         let which = typed.which;
         Ok(Self {
             selection: selection("trace", which.pid, which.name, which.exe)?,
@@ -120,7 +126,8 @@ impl Trace {
                     output_file: typed.output_file,
                 },
                 color,
-            ),
+            )
+            .rotated(&typed.rotation),
             duration: typed.duration,
             raw: typed.raw,
             ring_bytes: ring_bytes("trace", typed.ring_size)?,

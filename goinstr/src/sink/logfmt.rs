@@ -10,7 +10,7 @@ use super::human::visible;
 use super::trace::Format;
 use super::tree::timestamp;
 use super::values;
-use crate::aggregate::{Ledger, Outcome, Report, SessionInfo};
+use crate::aggregate::{Exported, Ledger, Outcome, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
 /// Writes calls as logfmt to `W`.
@@ -90,6 +90,16 @@ impl<W: Write> Format for Logfmt<W> {
                 quoted(returns.trim_start_matches(" = "))
             )?;
         }
+        if let Some(states) = &call.states {
+            write!(
+                self.out,
+                " running_ns={} runnable_ns={} waiting_ns={} syscall_ns={}",
+                states.running_ns, states.runnable_ns, states.waiting_ns, states.syscall_ns,
+            )?;
+            if let Some((reason, _)) = states.top_reason() {
+                write!(self.out, " waiting_most_for={}", quoted(reason))?;
+            }
+        }
         writeln!(self.out)
     }
 
@@ -101,7 +111,14 @@ impl<W: Write> Format for Logfmt<W> {
         self.out.flush()
     }
 
-    fn end(&mut self, _report: &Report, _ledger: &Ledger) -> io::Result<()> {
+    fn end(&mut self, _report: &Report, ledger: &Ledger) -> io::Result<()> {
+        if let Some(exported) = ledger.exported.filter(Exported::is_incomplete) {
+            writeln!(
+                self.out,
+                "otlp_spans={} otlp_dropped_spans={} otlp_thinned_spans={}",
+                exported.spans, exported.dropped_spans, exported.thinned_spans
+            )?;
+        }
         self.out.flush()
     }
 }

@@ -15,6 +15,7 @@ pub fn tests() -> Vec<Test> {
     let mut tests = vec![
         test("trace::every_call_is_shown_once", every_call),
         test("trace::trees_for_people", trees),
+        test("trace::logs_in_files_of_a_bounded_size", rotated),
     ];
     for toolchain in toolchain::all().iter().filter(|go| go.at_least(21)) {
         tests.push(test(
@@ -63,6 +64,60 @@ fn linked(build: &Build) -> Result<()> {
         let around = of("main.parent")
             .any(|call| call.goid == parent && call.start_unix_ns <= child.start_unix_ns);
         ensure!(around, "{child:?} was started by no call of main.parent");
+    }
+    Ok(())
+}
+
+/// Every call has its line in one of the files, none of which is much larger than was asked for.
+fn rotated() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("calls.log");
+    let mut target = Target::start(&Build::of("nesting").executable()?, &[""; 0])?;
+    let mut goinstr = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+        .args([
+            "trace", "--output", "json", "--rotate", "4K", "--keep", "1000",
+        ])
+        .args(["--pid", &target.pid.to_string(), "--output-file"])
+        .arg(&path)
+        .arg("main.*")
+        .stdout(std::process::Stdio::null())
+        .spawn()?;
+    // The session line is there when the probes are.
+    let deadline = std::time::Instant::now() + crate::support::process::patience();
+    while std::fs::metadata(&path).map_or(0, |data| data.len()) == 0 {
+        ensure!(std::time::Instant::now() < deadline, "nothing was written");
+        ensure!(goinstr.try_wait()?.is_none(), "goinstr has ended");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    target.go()?;
+    let truth = target.truth()?;
+    target.release()?;
+    ensure!(goinstr.wait()?.success(), "goinstr failed");
+    let mut lines: BTreeMap<String, u64> = BTreeMap::new();
+    let mut files = 0;
+    for file in folder.path().read_dir()? {
+        let text = std::fs::read_to_string(file?.path())?;
+        files += 1;
+        ensure!(
+            text.ends_with('\n') && text.len() < 5000,
+            "{} bytes",
+            text.len()
+        );
+        for line in text.lines() {
+            let line: serde_json::Value = serde_json::from_str(line)?;
+            if line["type"] == "call" {
+                let of = line["function"].as_str().unwrap_or_default();
+                *lines.entry(of.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    ensure!(files > 10, "{files} files");
+    for (name, counts) in &truth.functions {
+        let seen = lines.get(name).copied().unwrap_or_default();
+        ensure!(
+            seen == counts.calls,
+            "{name}: {seen} lines of {counts:?}: {lines:?}"
+        );
     }
     Ok(())
 }
