@@ -91,7 +91,8 @@ impl Peer {
         let mut command = Command::new(program);
         match self {
             Self::Bpftrace => {
-                command.args(["-p", &pid.to_string(), "-e", &script(exe)?]);
+                // Debian's can't tell instructions apart, and refuses places within functions without it.
+                command.args(["--unsafe", "-p", &pid.to_string(), "-e", &script(exe)?]);
             }
             Self::Delve | Self::DelveEbpf => {
                 command.args(["trace", "-p", &pid.to_string()]);

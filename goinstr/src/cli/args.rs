@@ -132,7 +132,7 @@ pub(super) struct Attach {
     /// Refresh the table at this interval [default: 1s]; with JSON, also report at each
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub interval: Option<Duration>,
-    /// Also report each single call that took at least this long
+    /// Also report each single call that took at least this long, without what the probes add (--raw: with it)
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub slower_than: Option<Duration>,
     /// Only count calls: nothing is armed but entries, so a call costs far less
