@@ -44,6 +44,7 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         (false, false) => (None, None),
     };
     let config = session::Config {
+        condition: attach.capture.condition.clone(),
         plan,
         go_version,
         arch,

@@ -4,6 +4,7 @@ use clap::error::ErrorKind;
 
 use super::config::usage;
 use super::failure::Failure;
+use crate::aggregate::Condition;
 use crate::binary::GoBinary;
 use crate::plan::{CapturePlan, Limits, ProbePlan, Redaction, Wanted};
 
@@ -21,6 +22,10 @@ pub(super) struct Values {
     /// Also show the values of the results of each call that is shown (costs more)
     #[arg(long, help_heading = "Values")]
     returns: bool,
+    /// Show only calls for which this holds: 'len(key) > 100 && shard == 3'. All calls are measured and
+    /// counted as without it; goinstr chooses which it shows (implies --args)
+    #[arg(long = "where", value_name = "CONDITION", help_heading = "Values")]
+    condition: Option<String>,
     /// Names of parameters, results and fields whose values are never read, with commas between them, as
     /// globs in any case [default: names that sound like secrets: '*password*', '*token*', …; '': none]
     #[arg(long, value_name = "NAMES", help_heading = "Values")]
@@ -40,6 +45,8 @@ pub(super) struct Values {
 #[derive(Debug)]
 pub(super) struct Capture {
     wanted: Option<Wanted>,
+    /// Which calls are shown.
+    pub condition: Option<Condition>,
 }
 
 impl Capture {
@@ -61,9 +68,15 @@ impl Capture {
             None => Redaction::default(),
             Some(names) => Redaction::of(names).map_err(|error| wrong(error.to_string()))?,
         };
+        let condition = typed.condition.as_deref().map(Condition::parse);
+        let condition = condition
+            .transpose()
+            .map_err(|error| wrong(error.to_string()))?;
+        let arguments = typed.args || condition.is_some();
         Ok(Self {
-            wanted: (typed.args || typed.returns).then_some(Wanted {
-                arguments: typed.args,
+            condition,
+            wanted: (arguments || typed.returns).then_some(Wanted {
+                arguments,
                 results: typed.returns,
                 limits,
                 redaction,
@@ -100,6 +113,17 @@ impl Capture {
                 "--args: the arguments of none of the functions can be read: {}",
                 why.unwrap_or("there are none")
             )));
+        }
+        for name in self.condition.iter().flat_map(Condition::names) {
+            let known = captures.functions.iter().any(|function| {
+                let values = function.parameters.iter().chain(&function.results);
+                values.into_iter().any(|(known, _)| known == name)
+            });
+            if !known {
+                return Err(Failure::failed(format_args!(
+                    "--where: none of the functions has a parameter {name} (results: with --returns)"
+                )));
+            }
         }
         if without > 0 {
             log::warn!(

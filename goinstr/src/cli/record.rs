@@ -154,6 +154,7 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
     let load_bias = subject::load_bias(&target, &binary);
     let config = session::Config {
         duty: None,
+        condition: None,
         plan,
         go_version: binary.go_version().map(str::to_owned),
         arch: binary.arch().name(),

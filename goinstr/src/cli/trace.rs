@@ -159,6 +159,7 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     let load_bias = subject::load_bias(&target, &binary);
     let config = session::Config {
         duty: None,
+        condition: trace.capture.condition.clone(),
         guard: None,
         dead_man: true,
         plan,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    aggregate::Condition,
     attach::{Aggregation, Method, Watch},
     binary::GoBinary,
     plan::ProbePlan,
@@ -30,6 +31,8 @@ pub struct Config {
     pub slower_than: Option<Duration>,
     /// Tells of their stacks too: the binary, to name functions by.
     pub stacks: Option<GoBinary>,
+    /// Of those, only the ones for which this holds.
+    pub condition: Option<Condition>,
     /// Who makes statistics of the calls.
     pub aggregation: Aggregation,
     /// Size of the ring buffer in bytes: a power of two and a multiple of the page size.

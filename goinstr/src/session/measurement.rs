@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use goinstr_common::{
     control::{PHASE_CLOSING, PHASE_RECORDING},
-    counter::{DROPPED_RECORDS, UNBINNED},
+    counter::{DROPPED_RECORDS, UNBINNED, UNCAPTURED},
     record::{CallRecord, NO_PARENT, OUTCOME_UNWOUND},
     shadow::Frame,
 };
@@ -239,6 +239,12 @@ impl State {
             .partition(|(_, frame)| kernel.is_shed(frame.func));
         let still = self.open(&open);
         self.write(|| sink.settle(Some(&still), u64::MAX));
+        let uncaptured = kernel.counter(UNCAPTURED);
+        if uncaptured > 0 {
+            log::warn!(
+                "{uncaptured} calls are without values: more were open at once than there was room for"
+            );
+        }
         let mut report = self.report(kernel);
         count_open(&mut report, &open, now);
         let cut_off = kernel.cut_off_calls()?;
@@ -360,6 +366,10 @@ impl State {
             let stack = stacks.as_mut().and_then(of_it);
             if output.is_ok() {
                 let call = telling.single(call, beside);
+                let condition = config.condition.as_ref();
+                if condition.is_some_and(|condition| !condition.holds(call.values.as_deref())) {
+                    return;
+                }
                 *output = sink.call(&CallEvent { stack, ..call });
             }
         };

@@ -28,7 +28,38 @@ pub fn tests() -> Vec<Test> {
     tests.push(test("values::as_told_of_a_pie", || {
         as_told(&Build::of("values").pie())
     }));
+    tests.push(test("values::only_calls_that_match", matching));
     tests
+}
+
+/// `--where`: those calls are shown for which the target's own figures say so, and all are counted.
+fn matching() -> Result<()> {
+    let measured = Case::of(Build::of("values"))
+        .patterns(&["main.(*Point).method"])
+        .options(&[
+            "--slower-than",
+            "0s",
+            "--where",
+            "len(s) > 20 && n != 15 || p.X == 2",
+        ])
+        .run()?;
+    let lines = measured.truth.lines.iter();
+    let expected: Vec<i64> = lines
+        .filter(|line| line["function"] == "main.(*Point).method")
+        .filter_map(|line| {
+            let (text, n) = (line["args"]["s"].as_str()?, line["args"]["n"].as_i64()?);
+            (text.len() > 20 && n != 15 || line["args"]["p"]["X"] == 2).then_some(n)
+        })
+        .collect();
+    let calls = measured.report.calls.iter();
+    let shown: Vec<i64> = calls
+        .filter_map(|call| call.args.as_ref()?["n"]["value"].as_i64())
+        .collect();
+    ensure!(expected.len() > 3 && expected.len() < 20, "{expected:?}");
+    ensure!(shown == expected, "shown: {shown:?}, told: {expected:?}");
+    let counted = measured.report.function("main.(*Point).method")?.calls;
+    ensure!(counted == 20, "{counted} calls counted");
+    Ok(())
 }
 
 /// Each call's values, in the order of the calls.

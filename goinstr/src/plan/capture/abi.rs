@@ -3,11 +3,38 @@
 //! In: types. Out: registers and stack slots, at the first instruction and at the return. The rules are
 //! those of Go's `src/cmd/compile/abi-internal.md`, the same from 1.17 to 1.27.
 
-use crate::binary::{Arch, GoKind, Parameter, TypeRef, TypeSource};
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::binary::{Arch, GoKind, GoType, Parameter, TypeRef, TypeSource};
 
 /// Elements, fields and levels that one value is taken apart into: registers hold fewer.
 const PARTS: usize = 64;
 const LEVELS: u32 = 32;
+
+/// Types that are looked at for one function: more are no signature, and a damaged one could nest
+/// without end.
+const LOOKS: u32 = 20_000;
+
+/// Types, as long as there aren't too many of them.
+struct Looking<'t> {
+    types: &'t dyn TypeSource,
+    left: Cell<u32>,
+}
+
+impl<'t> Looking<'t> {
+    fn at(types: &'t dyn TypeSource) -> Self {
+        Self {
+            types,
+            left: Cell::new(LOOKS),
+        }
+    }
+
+    fn get(&self, ty: TypeRef) -> Option<Rc<GoType>> {
+        self.left.set(self.left.get().checked_sub(1)?);
+        self.types.get(ty)
+    }
+}
 
 /// Bytes that a register has.
 const WORD: u64 = 8;
@@ -88,6 +115,7 @@ pub(super) fn assign(
     parameters: &[Parameter],
     results: &[Parameter],
 ) -> Option<Assigned> {
+    let types = &Looking::at(types);
     let mut stack = 0;
     let places = |stack: &mut u64, list: &[Parameter]| -> Option<Vec<Place>> {
         let (mut general, mut float) = (0, 0);
@@ -135,6 +163,7 @@ pub(super) fn assign(
 
 /// The parts of a value that would be in registers, in order, each in none yet that counts.
 pub(super) fn parts(types: &dyn TypeSource, arch: Arch, ty: TypeRef) -> Option<Vec<Part>> {
+    let types = &Looking::at(types);
     let mut parts = Vec::new();
     let mut taker = Taker {
         types,
@@ -148,7 +177,7 @@ pub(super) fn parts(types: &dyn TypeSource, arch: Arch, ty: TypeRef) -> Option<V
 }
 
 /// Size and alignment of a type.
-fn extent(types: &dyn TypeSource, ty: TypeRef, level: u32) -> Option<(u64, u64)> {
+fn extent(types: &Looking<'_>, ty: TypeRef, level: u32) -> Option<(u64, u64)> {
     let found = types.get(ty).filter(|_| level < LEVELS)?;
     let align = match &found.kind {
         GoKind::Complex => found.size / 2,
@@ -167,7 +196,7 @@ fn extent(types: &dyn TypeSource, ty: TypeRef, level: u32) -> Option<(u64, u64)>
 
 /// Hands out registers.
 struct Taker<'a> {
-    types: &'a dyn TypeSource,
+    types: &'a Looking<'a>,
     limits: (usize, usize),
     general: &'a mut u8,
     float: &'a mut u8,
