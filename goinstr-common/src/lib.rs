@@ -8,6 +8,7 @@
 
 pub mod caller;
 pub mod capture;
+pub mod chain;
 pub mod control;
 pub mod cookie;
 pub mod counter;

@@ -196,7 +196,7 @@ pub fn leave(ctx: &ProbeContext) {
     let func = cookie::func(cookie);
     let returning = Return::of(ctx, cookie);
     let sp = returning.stack_pointer(ctx);
-    if config::stacks() != 0 {
+    if config::stacks() != 0 || config::chains() != 0 {
         let [process, end, sp, func] =
             [process, end, sp, returning.function(func)].map(walk::unlinked);
         walk::at_return(ctx, process, end, sp, func);

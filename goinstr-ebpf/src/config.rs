@@ -81,6 +81,8 @@ settings! {
     WAITREASON_OFFSET => waitreason_offset: u32 = 176;
     /// 1: with each single call that is told of, its stack.
     STACKS => stacks: u32 = 0;
+    /// 1: with each single call that is told of, the measured calls around it.
+    CHAINS => chains: u32 = 0;
     /// Waits at least so long are told of with their stacks, in ns; all bits: none is.
     TOLD_WAIT_NS => told_wait_ns: u64 = u64::MAX;
     /// Offsets of `sched.sp`, `sched.pc` and `sched.bp` in `runtime.g`.

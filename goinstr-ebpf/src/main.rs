@@ -11,6 +11,7 @@
 mod atomic;
 mod call;
 mod capture;
+mod chain;
 mod config;
 mod count;
 mod coverage;

@@ -10,20 +10,23 @@ use aya_ebpf::{
     EbpfContext as _,
     bindings::BPF_NOEXIST,
     helpers::{
-        bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_probe_read_kernel,
-        bpf_probe_read_user,
+        bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_get_smp_processor_id,
+        bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user,
     },
     programs::{ProbeContext, RawTracePointContext},
 };
 use goinstr_common::{
+    control::PHASE_RECORDING,
+    counter,
+    coverage::HIT_COUNT_STRIDE,
     shadow::ShadowKey,
     state::{
-        COOKIE_ARGUMENT, COOKIE_STATE, Clock, RUNNABLE, RUNNING, STATE_FRAMES, SYSCALL, Thread,
-        WAIT_SLOTS, WAITING,
+        COOKIE_ARGUMENT, COOKIE_STATE, COOKIE_STEPPED, Clock, EMULATED_HITS, RUNNABLE, RUNNING,
+        STATE_FRAMES, STEPPED_HITS, SYSCALL, Thread, WAIT_SLOTS, WAITING,
     },
 };
 
-use crate::{atomic, config, goroutine, maps, regs, walk};
+use crate::{atomic, call, config, goroutine, maps, regs, stat, walk};
 
 /// `runtime.g.atomicstatus` (Go's `src/runtime/runtime2.go`), which has the bit `_Gscan` beside.
 const G_RUNNABLE: u32 = 1;
@@ -49,10 +52,31 @@ fn find(key: &ShadowKey) -> Option<*mut Clock> {
     maps::CLOCKS.get_ptr_mut(key)
 }
 
+/// Counts a hit, whether it concerns a goroutine that is followed or not: it costs the same.
+#[inline(always)]
+fn count_hit(process: u64, cookie: u64) {
+    if call::phase(process) != Some(PHASE_RECORDING) {
+        return;
+    }
+    let kind = if cookie & COOKIE_STEPPED != 0 {
+        STEPPED_HITS
+    } else {
+        EMULATED_HITS
+    };
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    if let Some(count) = maps::HIT_COUNTS.get_ptr_mut(cpu * HIT_COUNT_STRIDE + kind) {
+        // SAFETY: an element of a map of u64.
+        unsafe { atomic::add(count, 1) };
+    }
+}
+
 /// Entry of `runtime.casgstatus(gp, old, new)`.
 #[inline(always)]
 pub fn status(ctx: &ProbeContext) {
     let process = bpf_get_current_pid_tgid();
+    // SAFETY: the context is this program's own.
+    count_hit(process, unsafe { bpf_get_attach_cookie(ctx.as_ptr()) });
     let g = regs::first_argument(ctx);
     let Some(clock) = find(&key(g, process)) else {
         return;
@@ -78,6 +102,7 @@ pub fn site(ctx: &ProbeContext) {
     let process = bpf_get_current_pid_tgid();
     // SAFETY: the context is this program's own.
     let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    count_hit(process, cookie);
     let (argument, own) = (opaque(regs::first_argument(ctx)), opaque(regs::g(ctx)));
     let g = if cookie & COOKIE_ARGUMENT != 0 {
         argument
@@ -303,7 +328,10 @@ const WORDS: usize = WAIT_SLOTS + 2;
 /// known; the single times are in the clock's `last`.
 #[inline(always)]
 pub fn close(key: &ShadowKey, process: u64, index: u32, end: u64) -> Option<(*mut Clock, u64)> {
-    let clock = find(key)?;
+    let Some(clock) = find(key) else {
+        stat::count(counter::WITHOUT_STATES);
+        return None;
+    };
     // SAFETY: a live map element.
     unsafe {
         let followed = (*clock).open > index;
@@ -313,6 +341,7 @@ pub fn close(key: &ShadowKey, process: u64, index: u32, end: u64) -> Option<(*mu
         }
         (*clock).open = index;
         if !followed || index as usize >= STATE_FRAMES {
+            stat::count(counter::WITHOUT_STATES);
             return None;
         }
         let frame = (&raw const (*clock).frames)

@@ -18,7 +18,7 @@ use goinstr_common::{
     stack::{FIRST_RETURNS, KIND_RETURN_STACK, KIND_WAIT_STACK, STACK_FRAMES, StackRecord},
 };
 
-use crate::{config, goroutine::Place, maps, regs, shadow::Shadow, stat};
+use crate::{chain, config, goroutine::Place, maps, regs, shadow::Shadow, stat};
 
 /// What a stack is of.
 pub struct Of {
@@ -64,16 +64,22 @@ pub fn at_return(ctx: &ProbeContext, process: u64, end: u64, sp: u64, func: u64)
     if short || offset != place.offset || opened != func as u32 || !shadow.is_of(place.goid) {
         return;
     }
-    let first = if func & MADE != 0 {
-        0
-    } else {
-        regs::instruction(ctx)
-    };
     let of = Of {
         goid: place.goid,
         start,
         waited: 0,
         tgid: place.key.tgid,
+    };
+    if config::chains() != 0 {
+        chain::tell(&shadow, &of);
+    }
+    if config::stacks() == 0 {
+        return;
+    }
+    let first = if func & MADE != 0 {
+        0
+    } else {
+        regs::instruction(ctx)
     };
     let hi = place.offset + sp;
     from_registers(ctx, KIND_RETURN_STACK, first, sp, hi, &of);

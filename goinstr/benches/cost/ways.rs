@@ -139,6 +139,7 @@ pub fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
         aggregation,
         slower_than_ns: None,
         stacks: false,
+        chains: false,
         ring_bytes: RING_BYTES,
         target_memory: None,
         costs,

@@ -206,6 +206,7 @@ mod tests {
             parent: (depth > 0).then_some(9),
             depth,
             states: None,
+            callers: Vec::new(),
             stack: None,
             values: None,
         }

@@ -117,6 +117,8 @@ pub struct CallEvent {
     pub depth: u32,
     /// What it did, where that was asked for and is known.
     pub states: Option<States>,
+    /// The measured functions open around it, innermost first, where that was asked for and is known.
+    pub callers: Vec<u32>,
     /// Where it was, where that was asked for and is known.
     pub stack: Option<CallStack>,
     /// Its arguments and results, where they were asked for and could be read.
@@ -304,6 +306,8 @@ pub struct Ledger {
     pub lost: BTreeMap<&'static str, u64>,
     /// Records of single calls dropped for want of room; the calls themselves are counted.
     pub dropped_records: u64,
+    /// Finished calls whose states are not known though they were asked for.
+    pub without_states: u64,
     /// Probe hits while recording.
     pub probe_hits: u64,
     /// What they cost the target altogether, where the cost of a hit is known.

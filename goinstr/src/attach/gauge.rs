@@ -3,7 +3,14 @@
 
 use std::sync::Arc;
 
-use goinstr_common::{control::Control, counter::REENTRIES, standing::SHED, stat::FuncStat};
+use goinstr_common::{
+    control::Control,
+    counter::REENTRIES,
+    coverage::HIT_COUNT_STRIDE,
+    standing::SHED,
+    stat::FuncStat,
+    state::{EMULATED_HITS, STEPPED_HITS},
+};
 
 use super::mapped::Mapped;
 
@@ -19,6 +26,8 @@ struct Maps {
     standing: Mapped<u32>,
     stats: Mapped<FuncStat>,
     counters: Mapped<u64>,
+    /// Of the sites of states, where there are some: a line for each CPU.
+    hit_counts: Mapped<u64>,
 }
 
 impl Gauge {
@@ -27,6 +36,7 @@ impl Gauge {
         standing: Mapped<u32>,
         stats: Mapped<FuncStat>,
         counters: Mapped<u64>,
+        hit_counts: Mapped<u64>,
         stripes: usize,
     ) -> Self {
         Self {
@@ -35,6 +45,7 @@ impl Gauge {
                 standing,
                 stats,
                 counters,
+                hit_counts,
             }),
             stripes,
         }
@@ -76,6 +87,17 @@ impl Gauge {
     #[must_use]
     pub fn counter(&self, index: u32) -> u64 {
         self.maps.counters.get(index as usize).unwrap_or(0)
+    }
+
+    /// Hits of the sites that tell of goroutines' states: emulated and single-stepped ones.
+    #[must_use]
+    pub fn state_hits(&self) -> [u64; 2] {
+        [EMULATED_HITS, STEPPED_HITS].map(|kind| {
+            let of_cpus = (kind as usize..).step_by(HIT_COUNT_STRIDE as usize);
+            of_cpus
+                .map_while(|index| self.maps.hit_counts.get(index))
+                .sum()
+        })
     }
 
     /// Hits of entry sites that were loops of an open call, of all functions together.

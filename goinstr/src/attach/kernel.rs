@@ -10,6 +10,7 @@ use aya_log::EbpfLogger;
 use goinstr_common::{
     caller::CallerKey,
     counter::{COUNTERS, Lost},
+    coverage::HIT_COUNT_STRIDE,
     histogram::{HistBlock, OCTAVES, range},
     ret,
     shadow::{
@@ -120,12 +121,19 @@ impl Kernel {
         let follow_threads = u32::from(task_pid.is_some());
         let task_pid_offset = task_pid.unwrap_or(0);
         let stacks = u32::from(settings.stacks);
+        // With states or values as well, the verifier would have too much to go through.
+        let alone = plan.states.is_none() && plan.captures.is_none();
+        let chains = u32::from(settings.chains && alone && report_slow != 0);
         // Of a call a shorter wait is no more than one of many.
         let told_wait = match settings.slower_than_ns {
             Some(ns) if settings.stacks && plan.states.is_some() => ns / WAITS_IN_A_CALL,
             _ => u64::MAX,
         };
         let captures = u32::from(plan.captures.is_some());
+        let hit_counts = match plan.states {
+            Some(_) => u32::try_from(cpus).unwrap_or(1) * HIT_COUNT_STRIDE,
+            None => 1,
+        };
         let costs = settings.costs;
         let log_level = log_level::of_kernel_side();
         let mut loader = EbpfLoader::new();
@@ -154,6 +162,7 @@ impl Kernel {
             .override_global("TASK_PID_OFFSET", &task_pid_offset, true)
             .override_global("WAITREASON_OFFSET", &plan.layout.waitreason, true)
             .override_global("STACKS", &stacks, true)
+            .override_global("CHAINS", &chains, true)
             .override_global("TOLD_WAIT_NS", &told_wait, true)
             .override_global("SCHED_SP_OFFSET", &plan.layout.sched_sp, true)
             .override_global("SCHED_PC_OFFSET", &plan.layout.sched_pc, true)
@@ -180,6 +189,7 @@ impl Kernel {
             .map_max_entries("RECIPES", sizes.recipes)
             .map_max_entries("STEPS", sizes.steps)
             .map_max_entries("CAPTURED", sizes.captured)
+            .map_max_entries("HIT_COUNTS", hit_counts)
             .map_max_entries("CALLS", settings.ring_bytes);
         let mut ebpf = loader.load(OBJECT).map_err(load_error)?;
         if let Some(states) = &plan.states {
@@ -194,6 +204,7 @@ impl Kernel {
                 mapped(&ebpf, "STANDING", functions.max(1))?,
                 mapped(&ebpf, "STATS", sizes.stats as usize)?,
                 mapped(&ebpf, "COUNTERS", COUNTERS as usize)?,
+                mapped(&ebpf, "HIT_COUNTS", hit_counts as usize)?,
                 sizes.stripes as usize,
             ),
             hist_dir: mapped(&ebpf, "HIST_DIR", sizes.hist_dir as usize)?,
@@ -296,6 +307,16 @@ impl Kernel {
     #[must_use]
     pub fn counter(&self, index: u32) -> u64 {
         self.gauge.counter(index)
+    }
+
+    /// Hits of the sites that tell of goroutines' states so far, and what they cost in ns: taken for
+    /// entries, of which they do no more.
+    #[must_use]
+    pub fn state_hits(&self) -> (u64, u64) {
+        let [emulated, stepped] = self.gauge.state_hits();
+        let [of_emulated, of_stepped] = self.costs.of_states();
+        let cost = emulated * of_emulated + stepped * of_stepped;
+        (emulated + stepped, cost)
     }
 
     /// Calls lost for a reason.

@@ -81,6 +81,8 @@ pub struct Settings {
     pub aggregation: Aggregation,
     /// Report each call at least this long, in ns.
     pub slower_than_ns: Option<u64>,
+    /// With each such call, the measured calls around it.
+    pub chains: bool,
     /// With each such call, its stack.
     pub stacks: bool,
     /// Size of the ring buffer, in bytes: a power of two and a multiple of the page size.

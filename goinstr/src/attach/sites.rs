@@ -2,7 +2,7 @@
 
 use goinstr_common::{
     cookie,
-    state::{COOKIE_ARGUMENT, RUNNING, SYSCALL, WAITING},
+    state::{COOKIE_ARGUMENT, COOKIE_STEPPED, RUNNING, SYSCALL, WAITING},
 };
 
 use super::Watch;
@@ -92,11 +92,11 @@ impl Sites {
             if function.reenters {
                 flags |= cookie::REENTERS;
             }
-            let stepped = stepped(function.entry);
-            if stepped {
+            let steps = stepped(function.entry);
+            if steps {
                 flags |= cookie::STEPPED;
             }
-            all_stepped.push(stepped);
+            all_stepped.push(steps);
             let group = if follow { &mut entries } else { &mut counts };
             group.push(function.entry, cookie::encode(id, flags));
         }
@@ -119,10 +119,11 @@ impl Sites {
         let (mut status, mut state) = (group("state_status"), group("state_site"));
         if let Some(states) = &plan.states {
             if let Some(site) = states.status {
-                status.push(site, 0);
+                status.push(site, state_flags(stepped(site)));
             }
             for changed in &states.sites {
-                state.push(changed.site, state_cookie(changed));
+                let flags = state_flags(stepped(changed.site));
+                state.push(changed.site, state_cookie(changed) | flags);
             }
         }
         let groups = [
@@ -155,6 +156,10 @@ impl Sites {
     pub fn len(&self) -> usize {
         self.groups.iter().map(|group| group.offsets.len()).sum()
     }
+}
+
+fn state_flags(stepped: bool) -> u64 {
+    if stepped { COOKIE_STEPPED } else { 0 }
 }
 
 fn state_cookie(site: &StateSite) -> u64 {

@@ -52,6 +52,7 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         duration: attach.duration,
         interval: attach.interval,
         slower_than: attach.slower_than,
+        chains: attach.slower_than.is_some(),
         stacks,
         raw: attach.raw,
         aggregation: attach.aggregation,

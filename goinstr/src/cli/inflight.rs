@@ -14,7 +14,7 @@ use super::{subject, verified};
 use crate::binary::GoBinary;
 use crate::plan::{self, Pattern};
 use crate::session::{InflightConfig, SessionError, inflight};
-use crate::sink::{inflight_json, inflight_text};
+use crate::sink::{InflightScreen, Size, inflight_json, inflight_text};
 use crate::target::{Selection, Target};
 
 /// What can be typed.
@@ -32,6 +32,9 @@ pub(super) struct Typed {
     /// Look again at this interval; else once
     #[arg(long, value_name = "TIME", value_parser = time)]
     interval: Option<Duration>,
+    /// On a terminal, write one look below the other, and do not draw over the last
+    #[arg(long)]
+    plain: bool,
     /// Look again for this time (at each second, unless --interval says otherwise)
     #[arg(long, value_name = "TIME", value_parser = time)]
     duration: Option<Duration>,
@@ -45,6 +48,7 @@ pub(super) struct InflightArgs {
     all: bool,
     output: Output,
     interval: Option<Duration>,
+    plain: bool,
     duration: Option<Duration>,
 }
 
@@ -63,6 +67,7 @@ impl InflightArgs {
             all: typed.all,
             output: Output::new(typed.output, color),
             interval: typed.interval.or(again),
+            plain: typed.plain,
             duration: typed.duration,
         })
     }
@@ -88,9 +93,17 @@ pub(super) fn run(args: &InflightArgs) -> Result<(), Failure> {
         interval: args.interval,
         duration: args.duration,
     };
-    let shown = inflight(&config, |seen| match args.output.format {
-        Format::Json => inflight_json(&mut out, seen),
-        Format::Table => inflight_text(&mut out, seen, color),
+    // Several processes don't go into one picture.
+    let one = matches!(config.target, Target::Process(_));
+    let over = !args.plain && one && config.interval.is_some() && args.output.is_terminal();
+    let mut screen = InflightScreen::default();
+    let shown = inflight(&config, |seen| {
+        let size = over.then(|| Size::of(std::io::stdout())).flatten();
+        match (args.output.format, size) {
+            (Format::Json, _) => inflight_json(&mut out, seen),
+            (Format::Table, Some(size)) => screen.draw(&mut out, seen, color, size),
+            (Format::Table, None) => inflight_text(&mut out, seen, color),
+        }
     });
     match shown {
         Ok(()) => Ok(()),

@@ -162,6 +162,8 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         duration: record.duration,
         interval: INTERVAL,
         slower_than: record.slower_than,
+        // Trees show them.
+        chains: false,
         stacks: record.stack.then_some(binary),
         raw: record.raw,
         aggregation: Aggregation::Kernel,

@@ -169,6 +169,8 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
         duration: trace.duration,
         interval: INTERVAL,
         slower_than: Some(trace.slower_than),
+        // Trees show them.
+        chains: false,
         stacks: trace.stack.then_some(binary),
         raw: trace.raw,
         aggregation: Aggregation::Kernel,

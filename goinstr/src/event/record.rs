@@ -7,6 +7,7 @@ use goinstr_common::record::{
 use goinstr_common::state::{StateTimes, StatesRecord};
 use thiserror::Error;
 
+use super::chain::{self, ChainEvent};
 use super::stack::{self, StackEvent};
 
 /// A record that says what it should.
@@ -18,6 +19,8 @@ pub enum Event {
     Unbinned(CallRecord, Beside),
     /// Where a call was that is told of next, or may be.
     Stack(StackEvent),
+    /// The measured calls around a call that is told of next, or may be.
+    Chain(ChainEvent),
 }
 
 /// What is told of a call beside its duration, as far as it was asked for.
@@ -96,6 +99,9 @@ fn captured(next: &mut impl FnMut() -> u32, data: &[u8]) -> Option<RawCapture> {
 pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
     if stack::is_stack(bytes) {
         return stack::decode(bytes).map(Event::Stack);
+    }
+    if chain::is_chain(bytes) {
+        return chain::decode(bytes, functions).map(Event::Chain);
     }
     let mut words = bytes.chunks_exact(4).map(|word| {
         let mut array = [0; 4];

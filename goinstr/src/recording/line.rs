@@ -195,6 +195,8 @@ pub(super) struct Ledger {
     pub lost: BTreeMap<String, u64>,
     #[serde(default)]
     pub dropped_records: u64,
+    #[serde(default)]
+    pub without_states: u64,
     pub probe_hits: u64,
     pub probe_cost_ns: Option<u64>,
     pub end: String,

@@ -140,6 +140,7 @@ impl Player {
                 orphan_returns: 0,
                 lost: BTreeMap::new(),
                 dropped_records: 0,
+                without_states: 0,
                 probe_hits: 0,
                 probe_cost_ns: None,
                 exported: None,
@@ -405,6 +406,7 @@ impl Player {
             parent: call.parent_id,
             depth: call.depth,
             states: call.states,
+            callers: Vec::new(),
             stack: frames.and_then(|frames| CallStack::of_frames(at, frames, call.stack_cut)),
             values: None,
         })
@@ -438,6 +440,7 @@ impl Player {
                 .map(|(reason, &calls)| (self.words.keep(reason), calls))
                 .collect(),
             dropped_records: ledger.dropped_records,
+            without_states: ledger.without_states,
             probe_hits: ledger.probe_hits,
             probe_cost_ns: ledger.probe_cost_ns,
             exported: None,

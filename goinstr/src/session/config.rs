@@ -29,6 +29,8 @@ pub struct Config {
     pub interval: Duration,
     /// Reports each call at least this long.
     pub slower_than: Option<Duration>,
+    /// Tells of all measured calls around each, not of the innermost alone.
+    pub chains: bool,
     /// Tells of their stacks too: the binary, to name functions by.
     pub stacks: Option<GoBinary>,
     /// Of those, only the ones for which this holds.

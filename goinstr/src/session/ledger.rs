@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use goinstr_common::{
     counter::{
         DROPPED_RECORDS, LOST_RETURNS, Lost, ORPHAN_RETURNS, REENTRIES, UNBINNED, UNWIND_HITS,
+        WITHOUT_STATES,
     },
     shadow::Frame,
 };
@@ -48,6 +49,7 @@ pub(super) fn draw_up(
         orphan_returns: kernel.counter(ORPHAN_RETURNS),
         lost,
         dropped_records: kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED),
+        without_states: kernel.counter(WITHOUT_STATES),
         probe_hits: hits.all,
         probe_cost_ns: hits.cost_ns,
         exported: None,
@@ -74,6 +76,7 @@ pub(super) fn of_count(kernel: &Kernel, end: End) -> Ledger {
         orphan_returns: 0,
         lost: lost(kernel),
         dropped_records: 0,
+        without_states: kernel.counter(WITHOUT_STATES),
         probe_hits: hits.all,
         probe_cost_ns: hits.cost_ns,
         exported: None,
@@ -121,11 +124,17 @@ impl Hits {
             let entry_ns = kernel.entry_costs(function).entry_ns(exit_ns);
             cost_ns += totals.entries * u64::from(entry_ns);
         }
+        let (of_states, states_ns) = kernel.state_hits();
+        cost_ns += states_ns;
         exits += kernel.counter(ORPHAN_RETURNS) + kernel.counter(LOST_RETURNS);
         cost_ns += exits * u64::from(exit_ns);
         Self {
             entries,
-            all: entries + exits + kernel.counter(REENTRIES) + kernel.counter(UNWIND_HITS),
+            all: entries
+                + exits
+                + of_states
+                + kernel.counter(REENTRIES)
+                + kernel.counter(UNWIND_HITS),
             cost_ns: (kernel.costs() != Costs::default()).then_some(cost_ns),
         }
     }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::{
     SessionError,
+    chains::Chains,
     clock::{Clock, monotonic_ns},
     config::{Budget, Config},
     dead_man::Switch,
@@ -63,6 +64,7 @@ pub(super) async fn run(
             .states
             .as_ref()
             .map(|states| states.waits.clone()),
+        chains: config.chains.then(Chains::default),
         stacks: stacks.map(|binary| Stacks::new(binary, config.load_bias)),
         captures: config.plan.captures.clone(),
         names: TargetTypes::of(&config),
@@ -128,6 +130,8 @@ struct State {
     slower_than: Option<u64>,
     /// What goroutines wait for, where their states are followed.
     waits: Option<WaitSlots>,
+    /// Which calls are around each, where that is asked for.
+    chains: Option<Chains>,
     /// Where calls are, where that is asked for.
     stacks: Option<Stacks>,
     /// What is read of arguments and results.
@@ -212,6 +216,13 @@ impl State {
                 };
                 self.write(|| sink.shed(&event));
                 true
+            }
+            Told::StatesTooDear(detail) => {
+                log::error!(
+                    "{detail}: the measurement was ended; measure without --states, \
+                     or with a higher --max-overhead or --no-guard"
+                );
+                false
             }
             Told::Failed(error) => {
                 log::error!("{error}: the measurement was ended");
@@ -350,6 +361,7 @@ impl State {
             output,
             slower_than,
             waits,
+            chains,
             stacks,
             captures,
             names,
@@ -361,7 +373,12 @@ impl State {
             names,
             clock: *clock,
         };
-        let mut tell = |stacks: &mut Option<Stacks>, call: &CallRecord, beside: &Beside| {
+        let mut tell = |chains: &mut Option<Chains>,
+                        stacks: &mut Option<Stacks>,
+                        call: &CallRecord,
+                        beside: &Beside| {
+            let around = |chains: &mut Chains| chains.of(call);
+            let callers = chains.as_mut().map_or(Vec::new(), around);
             let of_it = |stacks: &mut Stacks| stacks.of(call, &config.plan);
             let stack = stacks.as_mut().and_then(of_it);
             if output.is_ok() {
@@ -370,18 +387,27 @@ impl State {
                 if condition.is_some_and(|condition| !condition.holds(call.values.as_deref())) {
                     return;
                 }
-                *output = sink.call(&CallEvent { stack, ..call });
+                *output = sink.call(&CallEvent {
+                    callers,
+                    stack,
+                    ..call
+                });
             }
         };
         reader.drain(|event| match (event, *aggregation) {
             (Event::Call(call, _), Aggregation::Ring) => aggregator.add_call(&call),
             (Event::Call(call, beside), Aggregation::Kernel) => {
-                tell(stacks, &call, &beside);
+                tell(chains, stacks, &call, &beside);
             }
             (Event::Unbinned(call, beside), _) => {
                 aggregator.add_duration(&call);
                 if slower_than.is_some_and(|bound| call.duration_ns >= bound) {
-                    tell(stacks, &call, &beside);
+                    tell(chains, stacks, &call, &beside);
+                }
+            }
+            (Event::Chain(chain), _) => {
+                if let Some(chains) = chains {
+                    chains.take(chain);
                 }
             }
             (Event::Stack(stack), _) => {
@@ -408,6 +434,7 @@ pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
         windows: config.duty.is_some(),
         aggregation: config.aggregation,
         slower_than_ns: config.slower_than.map(nanos),
+        chains: config.chains,
         stacks: config.stacks.is_some(),
         ring_bytes: config.ring_bytes,
         target_memory: config.target.process().and_then(Process::resident_bytes),
@@ -428,9 +455,9 @@ fn watch(config: &Config, kernel: &Kernel, costs: Costs, budget: Budget) -> Watc
         let returns = !function.exits.is_empty();
         (HitCosts::new(costs, entry, returns), function.reenters)
     };
-    let costs: Vec<_> = config.plan.functions.iter().zip(0..).map(of).collect();
+    let hits: Vec<_> = config.plan.functions.iter().zip(0..).map(of).collect();
     let allowance = Allowance::new(budget.percent, &config.target);
-    Watch::new(&costs, allowance, monotonic_ns())
+    Watch::new(&hits, allowance, monotonic_ns()).with_state_costs(costs.of_states())
 }
 
 /// A time in ns, as everything here counts it.
@@ -504,6 +531,7 @@ impl Telling<'_> {
                 .as_ref()
                 .zip(self.waits)
                 .map(|(times, waits)| States::of(times, call.duration_ns, |slot| waits.name(slot))),
+            callers: Vec::new(),
             stack: None,
             values: self.values(call, beside).map(Box::new),
         }

@@ -1,5 +1,6 @@
 //! One measurement from arming to the final report: wires the stages, owns the order of start and stop.
 
+mod chains;
 mod clock;
 mod config;
 mod counting;

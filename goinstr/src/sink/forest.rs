@@ -402,6 +402,7 @@ mod tests {
             parent: None,
             depth,
             states: None,
+            callers: Vec::new(),
             stack: None,
             values: None,
         }

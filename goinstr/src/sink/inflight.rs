@@ -7,8 +7,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::human::{count, duration, things, visible};
+use super::human::{count, duration, things, visible, width};
 use super::line::Frame;
+use super::screen::{Screen, Size};
 use super::tree::timestamp;
 use crate::aggregate::{Inflight, OpenStack};
 use crate::binary::{GoStatus, SourceFrame};
@@ -80,6 +81,50 @@ pub fn inflight_json(out: &mut impl Write, seen: &Inflight) -> io::Result<()> {
         }))?;
     }
     out.flush()
+}
+
+/// The last look on a terminal, drawn over by the next.
+#[derive(Debug, Default)]
+pub struct InflightScreen(Screen);
+
+impl InflightScreen {
+    /// Draws the groups in the place of those of the last look, as many lines as the terminal has room for.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn draw(
+        &mut self,
+        out: &mut impl Write,
+        seen: &Inflight,
+        color: bool,
+        size: Size,
+    ) -> io::Result<()> {
+        let (mut plain, mut styled) = (Vec::new(), Vec::new());
+        inflight_text(&mut plain, seen, false)?;
+        inflight_text(&mut styled, seen, color)?;
+        let (plain, styled) = (
+            String::from_utf8_lossy(&plain),
+            String::from_utf8_lossy(&styled),
+        );
+        // Long lines wrap; one line is the cursor's, and one says what there was no room for.
+        let mut rows = size.rows.saturating_sub(2);
+        let mut lines: Vec<(String, String)> = Vec::new();
+        let mut rest = 0;
+        for (plain, styled) in plain.lines().zip(styled.lines()) {
+            let taken = width(plain).div_ceil(size.columns.max(1)).max(1);
+            if rest > 0 || taken > rows {
+                rest += 1;
+                continue;
+            }
+            rows -= taken;
+            lines.push((plain.to_owned(), styled.to_owned()));
+        }
+        if rest > 0 {
+            let more = format!("… {} more (--plain shows all)", things(rest, "line"));
+            lines.push((more.clone(), more));
+        }
+        self.0.draw(out, size, &lines)
+    }
 }
 
 /// What goroutines of one group have in common.
@@ -168,4 +213,62 @@ pub fn inflight_text(out: &mut impl Write, seen: &Inflight, color: bool) -> io::
     }
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binary::GoroutineState;
+
+    fn look(goroutines: u64) -> Inflight {
+        let open = |goid| OpenStack {
+            goroutine: GoroutineState {
+                goid,
+                parent_goid: None,
+                status: GoStatus::Waiting,
+                wait_reason: Some(format!("reason {goid}")),
+                waits_since_ns: None,
+                stack: vec![SourceFrame {
+                    function: format!("main.f{goid}"),
+                    file: Some("/src/main.go".to_owned()),
+                    line: Some(7),
+                    inlined: false,
+                }],
+            },
+            calls: Vec::new(),
+            waits_ns: None,
+        };
+        Inflight {
+            pid: 1,
+            unix_ns: 0,
+            goroutines: 9,
+            torn: 0,
+            shown: (1..=goroutines).map(open).collect(),
+        }
+    }
+
+    #[test]
+    fn a_look_is_drawn_over_the_last_and_no_more_than_there_is_room_for() {
+        let size = Size {
+            columns: 200,
+            rows: 8,
+        };
+        let mut screen = InflightScreen::default();
+        let mut draw = |seen| {
+            let mut out = Vec::new();
+            screen.draw(&mut out, &seen, false, size).expect("drawn");
+            String::from_utf8(out).expect("UTF-8")
+        };
+        let first = draw(look(1));
+        assert!(first.contains("main.f1  /src/main.go:7\n"), "{first}");
+        let second = draw(look(5));
+        // Heading, blank line, title, function.
+        assert!(second.starts_with("\u{1b}[4A\r\u{1b}[J"), "{second:?}");
+        assert_eq!(second.lines().count(), 7);
+        assert!(
+            second.ends_with("… 10 lines more (--plain shows all)\n"),
+            "{second}"
+        );
+        assert!(draw(look(0)).starts_with("\u{1b}[7A\r\u{1b}[J"));
+    }
 }

@@ -148,6 +148,7 @@ impl<W: Write> Sink for JsonSink<W> {
             depth: call.depth,
             parent: call.parent.and_then(name),
             states: call.states.as_ref(),
+            callers: call.callers.iter().filter_map(|&f| name(f)).collect(),
             stack: call
                 .stack
                 .as_ref()
@@ -209,6 +210,7 @@ impl<W: Write> Sink for JsonSink<W> {
             orphan_returns: known(ledger.orphan_returns),
             lost: &ledger.lost,
             dropped_records: known(ledger.dropped_records),
+            without_states: (ledger.without_states > 0).then_some(ledger.without_states),
             probe_hits: ledger.probe_hits,
             probe_cost_ns: ledger.probe_cost_ns,
             otlp: ledger.exported,

@@ -68,6 +68,12 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
     if let Some(exported) = ledger.exported.filter(|exported| !exported.is_incomplete()) {
         lines.push(format!("OTLP: {}", exported.told()));
     }
+    if ledger.without_states > 0 {
+        lines.push(format!(
+            "{} calls without states: nested deeper than 16 measured ones, or more goroutines at once than are followed",
+            count(ledger.without_states)
+        ));
+    }
     lines.extend(warnings(ledger));
     lines
 }

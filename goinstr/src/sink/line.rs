@@ -117,6 +117,9 @@ pub struct Call<'a> {
     pub parent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub states: Option<&'a States>,
+    /// Measured functions open around it, innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<&'a str>,
     /// Innermost function first: at its return or, with `stack_waited_ns`, where it waited longest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stack: Option<Vec<Frame<'a>>>,
@@ -247,6 +250,9 @@ pub struct Ledger<'a> {
     pub lost: &'a BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped_records: Option<u64>,
+    /// Finished calls whose states are not known though they were asked for, where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without_states: Option<u64>,
     pub probe_hits: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_cost_ns: Option<u64>,

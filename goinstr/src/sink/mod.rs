@@ -52,7 +52,7 @@ pub use folded::{Drawing, FoldedSink, Weight};
 pub use forest::{Cut, Entry};
 pub use html::HtmlSink;
 pub use human::{count, duration, visible};
-pub use inflight::{inflight_json, inflight_text};
+pub use inflight::{InflightScreen, inflight_json, inflight_text};
 pub use json::JsonSink;
 pub use logfmt::Logfmt;
 pub use many::{Many, One};

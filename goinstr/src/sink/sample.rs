@@ -47,6 +47,7 @@ pub(crate) fn play_calls(sink: &mut impl Sink) {
             },
             depth,
             states: None,
+            callers: Vec::new(),
             stack: None,
             values: None,
         };
@@ -335,6 +336,7 @@ pub(super) fn call() -> CallEvent {
         parent: Some(0),
         depth: 1,
         states: None,
+        callers: Vec::new(),
         stack: None,
         values: None,
     }
@@ -379,6 +381,7 @@ pub(crate) fn ledger() -> Ledger {
         orphan_returns: 4,
         lost: BTreeMap::from([("ring_full", 0), ("stack_full", 13)]),
         dropped_records: 7,
+        without_states: 0,
         probe_hits: 494_270,
         probe_cost_ns: Some(98_854_000),
         exported: None,

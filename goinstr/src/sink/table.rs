@@ -248,9 +248,15 @@ impl<W: Write> Sink for TableSink<W> {
     }
 
     fn call(&mut self, call: &CallEvent) -> io::Result<()> {
-        let parent = call
-            .parent
-            .map_or(String::new(), |parent| format!(" in {}", self.name(parent)));
+        let parent: Vec<u32> = call.parent.into_iter().collect();
+        let callers = match call.callers.as_slice() {
+            [] => parent.as_slice(),
+            callers => callers,
+        };
+        let callers = callers
+            .iter()
+            .map(|&caller| format!(" in {}", self.name(caller)));
+        let callers: String = callers.collect();
         let outcome = match call.outcome {
             Outcome::Returned => "",
             Outcome::Unwound => " (unwound)",
@@ -261,7 +267,7 @@ impl<W: Write> Sink for TableSink<W> {
         let args = call.args().map_or(String::new(), values::arguments);
         let returns = call.returns().map_or(String::new(), values::results);
         let text = format!(
-            "slow: {}  {:>7}{outcome}  {}{args}{returns}{parent}, goroutine {}{states}",
+            "slow: {}  {:>7}{outcome}  {}{args}{returns}{callers}, goroutine {}{states}",
             time_of_day(call.start_unix_ns),
             duration(call.duration_ns),
             self.name(call.function),

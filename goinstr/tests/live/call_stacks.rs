@@ -24,6 +24,7 @@ pub fn tests() -> Vec<Test> {
             move || waited(&build()),
         ));
     }
+    tests.push(test("states::nested_too_deep", too_deep));
     tests.push(test("call_stacks::stripped_pie", || {
         at_return(&Build::of("stacks").stripped().pie(), false)
     }));
@@ -47,6 +48,23 @@ const RETURNING: [&str; 13] = [
     "main.viaForger",
 ];
 
+/// Functions that call them, measured to be told as callers.
+const AROUND: [&str; 7] = [
+    "main.callsBare",
+    "main.dynamic",
+    "main.down",
+    "main.defers",
+    "main.recovers",
+    "main.panics",
+    "main.recoversFirst",
+];
+
+/// Callers told of a call at most.
+const CALLERS: usize = 16;
+
+/// Calls nested at most whose states are followed.
+const WITH_STATES: usize = 16;
+
 /// Those that wait.
 const WAITING: [&str; 4] = ["main.receives", "main.locks", "main.reads", "main.selects"];
 
@@ -66,8 +84,9 @@ type Frame = (String, String);
 /// `skipping`: assembly without a frame of its own has no frame pointer, and a function that has
 /// recovered has that of the one that panicked.
 fn at_return(build: &Build, skipping: bool) -> Result<()> {
+    let patterns = [RETURNING.as_slice(), &AROUND].concat();
     let measured = Case::of(build.clone())
-        .patterns(&RETURNING)
+        .patterns(&patterns)
         .options(&["--slower-than", "0s", "--stack"])
         .run()?;
     let mut told: BTreeMap<&str, Vec<(Vec<Frame>, bool)>> = BTreeMap::new();
@@ -91,6 +110,17 @@ fn at_return(build: &Build, skipping: bool) -> Result<()> {
             told.len()
         );
         for (call, (told, own)) in calls.into_iter().zip(told) {
+            let around = told
+                .iter()
+                .skip(usize::from(*own))
+                .map(|(function, _)| function);
+            let around = around.filter(|function| patterns.contains(&function.as_str()));
+            let around: Vec<&String> = around.take(CALLERS).collect();
+            ensure!(
+                call.callers.iter().eq(around.iter().copied()),
+                "{name}: called by {around:?}, told {:?}",
+                call.callers
+            );
             let mut seen = seen(call)?;
             ensure!(call.stack_waited_ns.is_none(), "{call:?}");
             let mut told = told.as_slice();
@@ -111,6 +141,36 @@ fn at_return(build: &Build, skipping: bool) -> Result<()> {
             same(name, told, &seen)?;
         }
     }
+    Ok(())
+}
+
+/// Calls nested too deep for their states are counted, and told as such.
+fn too_deep() -> Result<()> {
+    let measured = Case::of(Build::of("stacks"))
+        .patterns(&["main.down"])
+        .options(&["--states"])
+        .run()?;
+    let mut expected = 0;
+    for line in measured.truth.lines.iter() {
+        if matches!(
+            line["function"].as_str(),
+            Some("main.deep" | "main.deepest")
+        ) {
+            let frames = frames(&line["frames"])?;
+            let nested = frames
+                .iter()
+                .filter(|(name, _)| name == "main.down")
+                .count();
+            expected += nested.saturating_sub(WITH_STATES);
+        }
+    }
+    ensure!(expected > 80, "the target told of {expected}");
+    let without = measured.report.ledger.without_states;
+    ensure!(
+        without == u64::try_from(expected).ok(),
+        "{expected} were too deep: {:?}",
+        measured.report.ledger
+    );
     Ok(())
 }
 

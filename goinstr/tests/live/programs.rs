@@ -19,8 +19,8 @@ const CEILINGS: [(&str, u32, u32); 10] = [
     ("exit", 1_870, 86_000),
     ("count", 73, 73),
     ("cover", 82, 77),
-    ("state_status", 130, 330),
-    ("state_site", 125, 210),
+    ("state_status", 195, 400),
+    ("state_site", 186, 320),
     ("state_switch", 71, 102),
     ("recovery", 815, 20_700),
     ("goexit", 785, 20_700),
@@ -74,6 +74,7 @@ fn all_asked() -> Result<()> {
         shedding: true,
         slower_than_ns: Some(1),
         stacks: true,
+        chains: true,
         ..settings()
     };
     for size in ProgramSize::of_all(&plan, &settings)? {
@@ -110,6 +111,7 @@ fn settings() -> Settings {
         aggregation: Aggregation::Kernel,
         slower_than_ns: None,
         stacks: false,
+        chains: false,
         ring_bytes: 1 << 16,
         target_memory: None,
         costs: Costs {

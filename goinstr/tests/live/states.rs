@@ -121,6 +121,15 @@ fn single_calls() -> Result<()> {
         .patterns(&SLOW)
         .options(&["--states", "--slower-than", "1us"])
         .exact()?;
+    // Each wait is a change of state, and its end another.
+    let ledger = &measured.report.ledger;
+    let lines = measured.truth.lines.iter();
+    let waits = lines.filter(|line| line["state"] == "waiting");
+    let changes: u64 = waits.filter_map(|line| line["calls"].as_u64()).sum::<u64>() * 2;
+    ensure!(
+        changes > 0 && ledger.probe_hits >= ledger.entries + ledger.returned + changes,
+        "{changes} changes of state: {ledger:?}"
+    );
     for function in &measured.report.functions {
         let mut waited = 0;
         let calls = measured.report.calls.iter();

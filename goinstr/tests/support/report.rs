@@ -51,6 +51,8 @@ pub struct Call {
     pub depth: u32,
     pub states: Option<Value>,
     #[serde(default)]
+    pub callers: Vec<String>,
+    #[serde(default)]
     pub stack: Value,
     pub stack_waited_ns: Option<u64>,
     #[serde(default)]
@@ -70,6 +72,7 @@ pub struct Ledger {
     pub lost: BTreeMap<String, u64>,
     /// Lines of single calls that were not printed for want of room.
     pub dropped_records: Option<u64>,
+    pub without_states: Option<u64>,
     pub probe_hits: u64,
     /// What went to a collector, where one was to be told.
     pub otlp: Option<Exported>,

@@ -59,6 +59,7 @@ pub fn measure(
         aggregation: Aggregation::Kernel,
         slower_than_ns: None,
         stacks: false,
+        chains: false,
         ring_bytes: RING_BYTES,
         target_memory: None,
         method,

@@ -12,7 +12,10 @@ use std::{
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Shed, Watch, watch::Hits};
+use super::{
+    Shed, Watch,
+    watch::{Hits, Others},
+};
 use crate::{
     attach::{AttachError, Shedder},
     session::{clock::monotonic_ns, dead_man::Switch},
@@ -33,6 +36,8 @@ pub(in crate::session) enum Told {
         /// When, ns of `CLOCK_MONOTONIC`.
         at_ns: u64,
     },
+    /// To follow states costs more than all may.
+    StatesTooDear(String),
     /// The sites of what was shed can't be taken out.
     Failed(AttachError),
 }
@@ -101,6 +106,7 @@ fn run(
     tell: &UnboundedSender<Told>,
 ) {
     let gauge = shedder.gauge();
+    let mut told_states = false;
     while !ended.load(Ordering::Relaxed) {
         if let Some(switch) = &mut switch {
             switch.beat(SILENCE);
@@ -115,12 +121,20 @@ fn run(
                     returns: totals.entries.saturating_sub(totals.unwound),
                 }
             };
-            for shed in watch.look(now, hits, gauge.reentries()) {
+            let others = Others {
+                reentries: gauge.reentries(),
+                states: gauge.state_hits(),
+            };
+            for shed in watch.look(now, hits, others) {
                 shedder.shed(shed.load.function);
                 let _ = tell.send(Told::Shed {
                     shed,
                     at_ns: monotonic_ns(),
                 });
+            }
+            if !told_states && let Some(detail) = watch.states_too_dear() {
+                told_states = true;
+                let _ = tell.send(Told::StatesTooDear(detail));
             }
             if let Err(error) = shedder.proceed() {
                 let _ = tell.send(Told::Failed(error));

@@ -56,6 +56,20 @@ pub(in crate::session) struct Watch {
     last_ns: u64,
     /// Hits of all functions that are in no function's count.
     last_reentries: u64,
+    /// What a hit of a site of states costs, in ns: emulated, single-stepped.
+    state_costs: [u64; 2],
+    last_state_hits: [u64; 2],
+    /// What following states costs, in ns a second, smoothed.
+    states: f64,
+}
+
+/// Hits that are in no function's count, so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::session) struct Others {
+    /// Loops back to entry sites.
+    pub reentries: u64,
+    /// Of the sites of states: emulated, single-stepped.
+    pub states: [u64; 2],
 }
 
 #[derive(Clone, Debug)]
@@ -88,27 +102,44 @@ impl Watch {
             account,
             last_ns: now_ns,
             last_reentries: 0,
+            state_costs: [0; 2],
+            last_state_hits: [0; 2],
+            states: 0.0,
+        }
+    }
+
+    /// The same with what a hit of a site of states costs, in ns: emulated, single-stepped.
+    pub fn with_state_costs(self, state_costs: [u64; 2]) -> Self {
+        Self {
+            state_costs,
+            ..self
         }
     }
 
     /// Looks at all hits so far; which functions have to go, the costliest first.
     #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
-    pub fn look(&mut self, now_ns: u64, hits: impl Fn(u32) -> Hits, reentries: u64) -> Vec<Shed> {
+    pub fn look(&mut self, now_ns: u64, hits: impl Fn(u32) -> Hits, others: Others) -> Vec<Shed> {
         let elapsed_ns = now_ns.saturating_sub(self.last_ns);
         if elapsed_ns == 0 {
             return Vec::new();
         }
         self.last_ns = now_ns;
         let per_second = SECOND as f64 / elapsed_ns as f64;
-        let loops = reentries.saturating_sub(self.last_reentries);
-        self.last_reentries = reentries;
+        let loops = others.reentries.saturating_sub(self.last_reentries);
+        self.last_reentries = others.reentries;
+        let mut states = 0.0;
+        for (kind, &cost) in self.state_costs.iter().enumerate() {
+            let last = std::mem::replace(&mut self.last_state_hits[kind], others.states[kind]);
+            states += (others.states[kind].saturating_sub(last) * cost) as f64;
+        }
+        self.states += NEWEST * (states * per_second - self.states);
         let looping = self
             .functions
             .iter()
             .filter(|f| f.reenters && !f.gone)
             .count()
             .max(1);
-        let mut spent = 0.0;
+        let mut spent = states;
         for (function, id) in self.functions.iter_mut().zip(0..) {
             if function.gone {
                 continue;
@@ -135,7 +166,23 @@ impl Watch {
         if self.account > 0.0 {
             return Vec::new();
         }
+        // Without any function there would be nothing to follow states for.
+        if self.states > allowed {
+            return Vec::new();
+        }
         self.shed(allowed)
+    }
+
+    /// Where following states alone breaks the budget, and that is spent: what it costs, for people.
+    pub fn states_too_dear(&self) -> Option<String> {
+        let allowed = self.allowance.ns_per_second();
+        (self.account <= 0.0 && self.states > allowed).then(|| {
+            format!(
+                "to follow states costs {} here, and all together may cost {}",
+                share(self.states),
+                share(allowed)
+            )
+        })
     }
 
     fn shed(&mut self, allowed: f64) -> Vec<Shed> {
@@ -145,7 +192,7 @@ impl Watch {
             calls: watched.calls,
             cost: watched.cost,
         });
-        let gone = over_budget(loads.collect(), allowed);
+        let gone = over_budget(loads.collect(), allowed - self.states);
         if !gone.is_empty() {
             // What the others have not spent is not held against them.
             self.account = allowed * SIZE_SECONDS / 2.0;
@@ -193,7 +240,7 @@ mod tests {
                     returns: calls,
                 }
             };
-            let shed = watch.look(now, hits, 0);
+            let shed = watch.look(now, hits, Others::default());
             gone.extend(shed.iter().map(|shed| (now - from, shed.load.function)));
         }
         gone
@@ -226,9 +273,45 @@ mod tests {
         watch.functions[1].reenters = true;
         let hits = |_| Hits::default();
         let shed: Vec<_> = (1..40)
-            .flat_map(|tick| watch.look(tick * TICK, hits, tick * 100_000))
+            .flat_map(|tick| {
+                let others = Others {
+                    reentries: tick * 100_000,
+                    ..Others::default()
+                };
+                watch.look(tick * TICK, hits, others)
+            })
             .map(|shed| shed.load.function)
             .collect();
         assert_eq!(shed, [1]);
+    }
+
+    #[test]
+    fn functions_make_room_for_what_states_cost_until_those_alone_are_too_dear() {
+        let mut watch = watch(2).with_state_costs([1_000, 0]);
+        // 10 µs a call: 3 % of a CPU, and 1 %.
+        let hits = |now: u64| {
+            move |id: u32| {
+                let calls = [3_000, 1_000][id as usize] * (now / 1_000) / 1_000_000;
+                Hits {
+                    entries: calls,
+                    returns: calls,
+                }
+            }
+        };
+        let states = |hits: u64| Others {
+            states: [hits, 0],
+            ..Others::default()
+        };
+        let mut gone = Vec::new();
+        for now in (1..400).map(|tick| tick * TICK) {
+            // 30,000 a second: 3 %.
+            gone.extend(watch.look(now, hits(now), states(now / 1_000 * 3 / 100)));
+        }
+        let functions: Vec<u32> = gone.iter().map(|shed| shed.load.function).collect();
+        assert_eq!((functions, watch.states_too_dear()), (vec![0], None));
+        for now in (400..800).map(|tick| tick * TICK) {
+            assert!(watch.look(now, hits(now), states(now / 10_000)).is_empty());
+        }
+        assert!(watch.states_too_dear().is_some());
     }
 }
