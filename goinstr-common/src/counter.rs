@@ -77,9 +77,6 @@ pub const UNCAPTURED: u32 = 15;
 
 /// Stacks dropped for want of room: their calls are told of without.
 pub const DROPPED_STACKS: u32 = 15;
-/// Finished calls whose states are not known though they were asked for: nested deeper than
-/// [`crate::state::STATE_FRAMES`], or on a goroutine for whose clock there was no room.
-pub const WITHOUT_STATES: u32 = 16;
 
 /// Number of elements of the map `COUNTERS`.
 pub const COUNTERS: u32 = 32;

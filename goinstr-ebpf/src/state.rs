@@ -17,7 +17,6 @@ use aya_ebpf::{
 };
 use goinstr_common::{
     control::PHASE_RECORDING,
-    counter,
     coverage::HIT_COUNT_STRIDE,
     shadow::ShadowKey,
     state::{
@@ -26,7 +25,7 @@ use goinstr_common::{
     },
 };
 
-use crate::{atomic, call, config, goroutine, maps, regs, stat, walk};
+use crate::{atomic, call, config, goroutine, maps, regs, walk};
 
 /// `runtime.g.atomicstatus` (Go's `src/runtime/runtime2.go`), which has the bit `_Gscan` beside.
 const G_RUNNABLE: u32 = 1;
@@ -328,10 +327,7 @@ const WORDS: usize = WAIT_SLOTS + 2;
 /// known; the single times are in the clock's `last`.
 #[inline(always)]
 pub fn close(key: &ShadowKey, process: u64, index: u32, end: u64) -> Option<(*mut Clock, u64)> {
-    let Some(clock) = find(key) else {
-        stat::count(counter::WITHOUT_STATES);
-        return None;
-    };
+    let clock = find(key)?;
     // SAFETY: a live map element.
     unsafe {
         let followed = (*clock).open > index;
@@ -341,7 +337,6 @@ pub fn close(key: &ShadowKey, process: u64, index: u32, end: u64) -> Option<(*mu
         }
         (*clock).open = index;
         if !followed || index as usize >= STATE_FRAMES {
-            stat::count(counter::WITHOUT_STATES);
             return None;
         }
         let frame = (&raw const (*clock).frames)

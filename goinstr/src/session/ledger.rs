@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use goinstr_common::{
     counter::{
         DROPPED_RECORDS, LOST_RETURNS, Lost, ORPHAN_RETURNS, REENTRIES, UNBINNED, UNWIND_HITS,
-        WITHOUT_STATES,
     },
     shadow::Frame,
 };
@@ -49,7 +48,7 @@ pub(super) fn draw_up(
         orphan_returns: kernel.counter(ORPHAN_RETURNS),
         lost,
         dropped_records: kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED),
-        without_states: kernel.counter(WITHOUT_STATES),
+        without_states: without_states(kernel, calls),
         probe_hits: hits.all,
         probe_cost_ns: hits.cost_ns,
         exported: None,
@@ -64,6 +63,13 @@ pub(super) fn draw_up(
     ledger
 }
 
+/// Finished calls whose states are not known though they were asked for.
+fn without_states(kernel: &Kernel, calls: u64) -> u64 {
+    let functions = 0..u32::try_from(kernel.functions()).unwrap_or(u32::MAX);
+    let sums: Option<u64> = functions.map(|id| Some(kernel.states(id)?.calls)).sum();
+    sums.map_or(0, |known| calls.saturating_sub(known))
+}
+
 /// The books of a count: calls that began, and what of those that are followed could not be.
 pub(super) fn of_count(kernel: &Kernel, end: End) -> Ledger {
     let hits = Hits::of(kernel);
@@ -76,7 +82,7 @@ pub(super) fn of_count(kernel: &Kernel, end: End) -> Ledger {
         orphan_returns: 0,
         lost: lost(kernel),
         dropped_records: 0,
-        without_states: kernel.counter(WITHOUT_STATES),
+        without_states: 0,
         probe_hits: hits.all,
         probe_cost_ns: hits.cost_ns,
         exported: None,
