@@ -120,7 +120,7 @@ pub struct CallEvent {
     /// The measured functions open around it, innermost first, where that was asked for and is known.
     pub callers: Vec<u32>,
     /// Where it was, where that was asked for and is known.
-    pub stack: Option<CallStack>,
+    pub stack: Option<Box<CallStack>>,
     /// Its arguments and results, where they were asked for and could be read.
     pub values: Option<Box<CallValues>>,
 }

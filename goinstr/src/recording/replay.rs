@@ -407,7 +407,9 @@ impl Player {
             depth: call.depth,
             states: call.states,
             callers: Vec::new(),
-            stack: frames.and_then(|frames| CallStack::of_frames(at, frames, call.stack_cut)),
+            stack: frames
+                .and_then(|frames| CallStack::of_frames(at, frames, call.stack_cut))
+                .map(Box::new),
             values: None,
         })
     }

@@ -380,7 +380,7 @@ impl State {
             let around = |chains: &mut Chains| chains.of(call);
             let callers = chains.as_mut().map_or(Vec::new(), around);
             let of_it = |stacks: &mut Stacks| stacks.of(call, &config.plan);
-            let stack = stacks.as_mut().and_then(of_it);
+            let stack = stacks.as_mut().and_then(of_it).map(Box::new);
             if output.is_ok() {
                 let call = telling.single(call, beside);
                 let condition = config.condition.as_ref();

@@ -153,8 +153,8 @@ impl<W: Write> Sink for JsonSink<W> {
                 .stack
                 .as_ref()
                 .map(|stack| stack.frames().map(line::Frame::of).collect()),
-            stack_waited_ns: call.stack.as_ref().and_then(CallStack::waited_ns),
-            stack_cut: call.stack.as_ref().is_some_and(CallStack::is_cut),
+            stack_waited_ns: call.stack.as_deref().and_then(CallStack::waited_ns),
+            stack_cut: call.stack.as_deref().is_some_and(CallStack::is_cut),
             args: call.args(),
             returns: call.returns(),
             id: self.ids.then_some(call.function),

@@ -273,7 +273,7 @@ impl<W: Write> Sink for TableSink<W> {
             self.name(call.function),
             call.goid,
         );
-        let stack = call.stack.as_ref().map_or(Vec::new(), stack_lines);
+        let stack = call.stack.as_deref().map_or(Vec::new(), stack_lines);
         let stack = stack.into_iter().map(|line| format!("    {line}"));
         let lines = stack.map(|line| self.style(line, DIM));
         let lines: Vec<_> = std::iter::once((text.clone(), text)).chain(lines).collect();
