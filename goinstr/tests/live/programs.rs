@@ -1,11 +1,11 @@
 //! The kernel programs' sizes, by the kernel's own statistics: what runs at each hit only grows on
 //! purpose.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use goinstr::{
     attach::{Aggregation, Costs, EntryCosts, ProgramSize, Returns, Scope, Settings, Watch},
     binary::GoBinary,
-    plan::{Pattern, ProbePlan, StatePlan, plan},
+    plan::{CapturePlan, Limits, Pattern, ProbePlan, Redaction, StatePlan, Wanted, plan},
 };
 
 use crate::{Test, support::build::Build, test};
@@ -68,22 +68,42 @@ fn sizes() -> Result<()> {
 
 /// The verifier lets in, and the machine code keeps to the thread's own stack, whatever is asked for.
 fn all_asked() -> Result<()> {
-    let (binary, mut plan) = planned()?;
-    plan.states = StatePlan::of(&binary);
-    let settings = Settings {
-        shedding: true,
-        slower_than_ns: Some(1),
-        stacks: true,
-        chains: true,
-        ..settings()
-    };
-    for size in ProgramSize::of_all(&plan, &settings)? {
-        ensure!(
-            !size.shared_stack || size.name == "state_switch",
-            "{size:?}"
-        );
-        // The verifier gives up at a million, and older ones go through more.
-        ensure!(size.verified < 750_000, "{size:?}");
+    let (binary, plain) = planned()?;
+    let values = CapturePlan::of(
+        &binary,
+        &plain,
+        &Wanted {
+            arguments: true,
+            results: true,
+            limits: Limits::default(),
+            redaction: Redaction::default(),
+        },
+    );
+    // What the command line lets together; the verifier gives up at a million instructions.
+    for (states, stacks, captures, shedding, most) in [
+        (true, true, false, true, 750_000),
+        (true, false, true, true, 950_000),
+        (false, true, true, true, 950_000),
+        (true, true, true, false, 950_000),
+    ] {
+        let mut plan = plain.clone();
+        plan.states = states.then(|| StatePlan::of(&binary)).flatten();
+        plan.captures = captures.then(|| values.clone());
+        let settings = Settings {
+            shedding,
+            slower_than_ns: Some(1),
+            stacks,
+            chains: !states && !captures,
+            ..settings()
+        };
+        let asked = format!("states {states}, stacks {stacks}, values {captures}");
+        for size in ProgramSize::of_all(&plan, &settings).context(asked.clone())? {
+            ensure!(
+                !size.shared_stack || size.name == "state_switch",
+                "{asked}: {size:?}"
+            );
+            ensure!(size.verified < most, "{asked}: {size:?}");
+        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::{
     support::{
         build::Build,
         process::{Target, patience},
+        text,
     },
     test,
 };
@@ -20,6 +21,7 @@ pub fn tests() -> Vec<Test> {
     vec![
         test("terminal::keys_do_what_the_help_says", keys).needing(&["tmux"]),
         test("terminal::is_as_it_was_after_a_signal", signals).needing(&["tmux"]),
+        test("terminal::a_hangup_ends_it", hangup).needing(&["tmux"]),
         test("terminal::plain_takes_no_screen_over", plain).needing(&["tmux"]),
     ]
 }
@@ -233,5 +235,30 @@ fn plain() -> Result<()> {
     tmux.keys(&["C-c"])?;
     tmux.wait_for("the end", |screen| screen.contains("probe hits"))?;
     tmux.is_as_it_was()?;
+    target.release()
+}
+
+/// The window is closed, or ssh is gone: goinstr ends, and doesn't look for keys for ever.
+fn hangup() -> Result<()> {
+    let mut target = target()?;
+    let exe = Build::of("nesting").executable()?;
+    let tmux = Tmux::start("hangup")?;
+    tmux.attach(target.pid, "")?;
+    tmux.wait_for("the table", |screen| screen.contains("▼total"))?;
+    ensure!(tmux.taken_over()?, "no other screen");
+    let goinstr = tmux.child()?;
+    ensure!(!goinstr.is_empty(), "no goinstr");
+    drop(tmux);
+    let deadline = Instant::now() + patience();
+    while std::path::Path::new(&format!("/proc/{goinstr}")).exists() {
+        if Instant::now() > deadline {
+            let _ = Command::new("kill").args(["-9", &goinstr]).status();
+            bail!("goinstr goes on without a terminal");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    text::wait_until_original(target.pid, &exe)?;
+    target.go()?;
+    target.truth()?;
     target.release()
 }

@@ -19,7 +19,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ratatui::{Terminal, backend::CrosstermBackend, crossterm::event};
@@ -29,12 +29,14 @@ use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo, ShedEvent};
 use crate::plan::ProbePlan;
 
 use model::{Model, Settings};
-use screen::Screen;
+use screen::{Screen, Waited};
 
 /// Messages that may wait for the terminal: single calls of a burst, mostly, a few hundred bytes each.
 const QUEUE: usize = 8192;
 /// The longest that a report waits for a key to be pressed.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long the end waits for the screen to be as it was.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The terminal UI on stdout, and at the end the final table on `W`.
 pub struct TerminalSink<W: Write> {
@@ -100,6 +102,14 @@ impl<W: Write> TerminalSink<W> {
             return Ok(());
         };
         drop(ui.messages);
+        let deadline = Instant::now() + PATIENCE;
+        while !ui.thread.is_finished() {
+            if Instant::now() > deadline {
+                // It hangs in a terminal that takes nothing, and ends with goinstr.
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
         ui.thread
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the terminal UI has failed")))
@@ -179,7 +189,16 @@ fn run(
             terminal.draw(|frame| draw::draw(&mut model, frame))?;
             changed = false;
         }
-        if event::poll(LOOK)? {
+        let wait = match screen::wait(LOOK)? {
+            Waited::InVain => Duration::ZERO,
+            Waited::Key => LOOK,
+            Waited::HungUp => {
+                quit.store(true, Ordering::Relaxed);
+                return Ok(());
+            }
+        };
+        // A resize is no key, so it is asked for in any case.
+        if event::poll(wait)? {
             model.input(&event::read()?);
             changed = true;
         }

@@ -6,6 +6,7 @@ use std::{
         Once,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use ratatui::crossterm::{
@@ -14,6 +15,38 @@ use ratatui::crossterm::{
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+/// What came of waiting for a key.
+pub(super) enum Waited {
+    /// None was pressed.
+    InVain,
+    /// There is something to read.
+    Key,
+    /// The terminal is gone: its window was closed, or the connection to it.
+    HungUp,
+}
+
+/// Waits until a key is pressed. `crossterm::event::poll` can't be asked first: where a terminal was
+/// hung up it reads an end of file over and over, and never returns.
+pub(super) fn wait(longest: Duration) -> io::Result<Waited> {
+    let stdout = io::stdout();
+    let mut terminal = [PollFd::new(&stdout, PollFlags::IN)];
+    let longest = Timespec::try_from(longest).map_err(io::Error::other)?;
+    match poll(&mut terminal, Some(&longest)) {
+        Ok(0) | Err(Errno::INTR) => return Ok(Waited::InVain),
+        Ok(_) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    Ok(match terminal[0].revents().intersects(gone) {
+        true => Waited::HungUp,
+        false => Waited::Key,
+    })
+}
 
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
