@@ -258,6 +258,7 @@ fn permission(pid: Pid, what: &'static str, source: io::Error) -> TargetError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::process::{Child, Command, Stdio};
 
     use super::*;
@@ -270,8 +271,13 @@ mod tests {
             .expect("spawn sleep")
     }
 
-    /// `spawn` returns after the child's `execve`, but its exe link may be read only once that is complete.
+    /// `spawn` returns while the child's `execve` may still be under way: its name changes, then its file.
     fn open(child: &Child) -> Process {
+        let exe = format!("/proc/{}/exe", child.id());
+        let own = fs::read_link("/proc/self/exe").expect("own exe");
+        while fs::read_link(&exe).map_or(true, |exe| exe == own) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         Process::open(Pid(child.id())).expect("opens")
     }
 

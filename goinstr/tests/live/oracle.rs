@@ -21,7 +21,7 @@ use crate::{
 const COMPARABLE_NS: u64 = 100_000;
 /// What else the machine does is not the same for two processes. Each quantile must agree in one
 /// of so many pairs of runs; the calls must be the same in all of them.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 20;
 
 pub fn tests() -> Vec<Test> {
     vec![
