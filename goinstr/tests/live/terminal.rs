@@ -1,6 +1,8 @@
 //! The terminal UI in a real terminal: tmux types the keys and reads the screen.
 
 use std::{
+    fs,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -22,6 +24,9 @@ pub fn tests() -> Vec<Test> {
         test("terminal::keys_do_what_the_help_says", keys).needing(&["tmux"]),
         test("terminal::is_as_it_was_after_a_signal", signals).needing(&["tmux"]),
         test("terminal::a_hangup_ends_it", hangup).needing(&["tmux"]),
+        test("terminal::a_sign_of_life_where_it_takes_long", slow)
+            .needing(&["tmux"])
+            .unless(no_cpu_control()),
         test("terminal::plain_takes_no_screen_over", plain).needing(&["tmux"]),
     ]
 }
@@ -91,7 +96,7 @@ impl Tmux {
     fn child(&self) -> Result<String> {
         let shell = self.run(&["display-message", "-p", "#{pane_pid}"])?;
         let shell = shell.trim();
-        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))?;
+        let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))?;
         Ok(children.trim().to_owned())
     }
 
@@ -250,7 +255,7 @@ fn hangup() -> Result<()> {
     ensure!(!goinstr.is_empty(), "no goinstr");
     drop(tmux);
     let deadline = Instant::now() + patience();
-    while std::path::Path::new(&format!("/proc/{goinstr}")).exists() {
+    while Path::new(&format!("/proc/{goinstr}")).exists() {
         if Instant::now() > deadline {
             let _ = Command::new("kill").args(["-9", &goinstr]).status();
             bail!("goinstr goes on without a terminal");
@@ -261,4 +266,66 @@ fn hangup() -> Result<()> {
     target.go()?;
     target.truth()?;
     target.release()
+}
+
+/// Why no control group can be made that limits CPU time.
+fn no_cpu_control() -> Option<&'static str> {
+    match slow_group("goinstr-probe") {
+        Some(group) => {
+            let _ = fs::remove_dir(group);
+            None
+        }
+        None => Some("no control group can limit CPU time here"),
+    }
+}
+
+/// Makes a control group that gets a hundredth of a CPU.
+fn slow_group(name: &str) -> Option<PathBuf> {
+    // Version 1 of control groups and version 2, where they are usually mounted.
+    let places = [
+        ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "1000"),
+        ("/sys/fs/cgroup", "cpu.max", "1000 100000"),
+    ];
+    places.iter().find_map(|(root, file, quota)| {
+        let group = Path::new(root).join(format!("{name}-{}", std::process::id()));
+        // Only where CPU time is controlled does the new group have the file.
+        fs::create_dir(&group).ok()?;
+        match fs::write(group.join(file), quota) {
+            Ok(()) => Some(group),
+            Err(_) => {
+                let _ = fs::remove_dir(&group);
+                None
+            }
+        }
+    })
+}
+
+/// What takes longer than a second says what it does, and leaves nothing of it on the screen.
+fn slow() -> Result<()> {
+    let exe = Build::of("nesting").executable()?;
+    let group = slow_group("goinstr-slow").context("no control group, though there was one")?;
+    let tmux = Tmux::start("slow")?;
+    let seen = tmux
+        .keys(&[
+            &format!(
+                "clear; sh -c 'echo $$ > {}/cgroup.procs; exec {} list {} \"*\"' | grep -w main.leaf; echo done$((1))",
+                group.display(),
+                env!("CARGO_BIN_EXE_goinstr"),
+                exe.display()
+            ),
+            "Enter",
+        ])
+        .and_then(|()| tmux.wait_for("a sign of life", |screen| screen.contains("the binary") || screen.contains("the functions")))
+        .and_then(|_| tmux.wait_for("the end", |screen| screen.contains("done1")));
+    drop(tmux);
+    let deadline = Instant::now() + patience();
+    while fs::remove_dir(&group).is_err() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let screen = seen?;
+    ensure!(
+        screen.contains("yes") && !screen.contains("reading") && !screen.contains("decoding"),
+        "{screen}"
+    );
+    Ok(())
 }
