@@ -23,6 +23,7 @@ pub fn code_walk(input: &[u8]) {
     };
     let facts = FunctionFacts {
         assembly: choices & 2 != 0,
+        restartable: Vec::new(),
     };
 
     find_call(arch, code, Vaddr(start), Vaddr(start));

@@ -1,8 +1,18 @@
 //! Where calls of a program's functions begin and end, and the two places of the runtime that end
 //! calls in another way.
 
+use std::ops::Range;
+
 use super::code::{self, Blocks, CallSites, FunctionFacts, Unmeasurable};
-use super::{Function, GoBinary, Vaddr};
+use super::pcvalue::Run;
+use super::{Arch, Function, GoBinary, Vaddr};
+
+/// Index of the table of where a goroutine may be preempted (Go: `src/internal/abi/symtab.go`).
+const PCDATA_UNSAFE_POINT: u32 = 0;
+/// `UnsafePointRestart1` and, one less for a sequence right behind it, `UnsafePointRestart2`.
+const RESTART_1: i32 = -3;
+/// `UnsafePointRestartAtEntry`: it starts again from the function's first byte.
+const RESTART_AT_ENTRY: i32 = -5;
 
 impl GoBinary {
     /// Where calls of the function begin and end.
@@ -10,8 +20,34 @@ impl GoBinary {
         let bytes = self.go_code(function)?;
         let facts = FunctionFacts {
             assembly: function.is_assembly(),
+            restartable: self.restartable(function),
         };
         code::call_sites(self.arch(), &bytes, function.entry, &facts)
+    }
+
+    /// The sequences of the function that run again from their beginning when the goroutine is preempted
+    /// within them: on arm64 those that use R27, the linker's and assembler's own, such as a load
+    /// of a global (Go: `isRestartable` in `cmd/internal/obj/arm64`, `isAsyncSafePoint` in
+    /// `src/runtime/preempt.go`). amd64's assembler makes none.
+    fn restartable(&self, function: &Function) -> Vec<Range<u64>> {
+        if self.arch() != Arch::Aarch64 {
+            return Vec::new();
+        }
+        let Some(record) = self.record(function) else {
+            return Vec::new();
+        };
+        let restarted = |run: &Run| (RESTART_AT_ENTRY..=RESTART_1).contains(&run.value);
+        record
+            .pcdata(PCDATA_UNSAFE_POINT)
+            .filter(restarted)
+            .map(|run| {
+                let start = match run.value {
+                    RESTART_AT_ENTRY => 0,
+                    _ => run.start,
+                };
+                function.entry.0 + start..function.entry.0 + run.end
+            })
+            .collect()
     }
 
     /// Where the function can be seen to begin, also where its end can't be seen.

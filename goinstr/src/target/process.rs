@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_same_image_once_more_is_noticed() {
-        let randomised = std::fs::read_to_string("/proc/sys/kernel/randomize_va_space");
+        let randomised = fs::read_to_string("/proc/sys/kernel/randomize_va_space");
         if randomised.is_ok_and(|how| how.trim() == "0") {
             eprintln!("skipped: this kernel does not randomise where stacks begin");
             return;
@@ -388,14 +388,14 @@ mod tests {
     fn a_deleted_executable_is_still_readable() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("snooze");
-        std::fs::copy("/bin/sleep", &path).expect("copy");
+        fs::copy("/bin/sleep", &path).expect("copy");
         let mut child = Command::new(&path).arg("60").spawn().expect("spawn");
-        std::fs::remove_file(&path).expect("remove");
+        fs::remove_file(&path).expect("remove");
         let process = open(&child);
         assert!(process.executable_deleted());
         assert_eq!(process.executable().path(), path);
-        let bytes = std::fs::read(process.executable().open_path()).expect("read");
-        assert_eq!(bytes, std::fs::read("/bin/sleep").expect("read"));
+        let bytes = fs::read(process.executable().open_path()).expect("read");
+        assert_eq!(bytes, fs::read("/bin/sleep").expect("read"));
         child.kill().expect("kill");
         child.wait().expect("wait");
     }

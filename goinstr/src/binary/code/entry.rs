@@ -2,7 +2,9 @@
 //!
 //! After the stack check where there is one: when the check fails, `runtime.morestack` moves the
 //! stack and the function starts again from its first byte, so that a probe there would count the
-//! call twice. Otherwise at the first byte.
+//! call twice. Otherwise at the first byte, or at the end of a sequence there that preemption restarts.
+
+use std::ops::Range;
 
 use super::isa::{Code, Flow, InstructionSet, Refusal, StackCheck, Step};
 use super::{EntrySite, Unmeasurable, refused};
@@ -19,9 +21,22 @@ const MAX_MOVES: usize = 8;
 pub(super) fn site<I: InstructionSet>(
     code: &Code<'_>,
     steps: &[Step],
+    restartable: &[Range<u64>],
 ) -> Result<EntrySite, Unmeasurable> {
     let begin = begin::<I>(code, steps);
-    let chosen = probeable::<I>(code, steps, begin.at)?;
+    let mut chosen = probeable::<I>(code, steps, begin.at)?;
+    // A restart passes every instruction of the sequence again, except for the last.
+    while let Some(step) = steps.get(chosen)
+        && let Some(sequence) = restartable
+            .iter()
+            .find(|sequence| sequence.contains(&step.at))
+        && step.end < sequence.end
+    {
+        if step.flow != Flow::Next || I::moves_sp(code.of(step)) || chosen + 1 >= steps.len() {
+            return Err(refused(steps[begin.at].at, Refusal::Restarted));
+        }
+        chosen = probeable::<I>(code, steps, chosen + 1)?;
+    }
     if steps[chosen].flow == Flow::Return {
         // Two probes on one instruction run in an order that isn't ours to choose.
         let why = I::refusal(code.of(&steps[begin.at])).unwrap_or(Refusal::Return);
@@ -42,7 +57,7 @@ pub(super) struct Begin {
     /// Whether a stack check stands before it.
     checked: bool,
     /// Indices of the block that calls morestack and jumps back; empty without a check.
-    pub restarts: std::ops::Range<usize>,
+    pub restarts: Range<usize>,
 }
 
 /// Where a call begins, whether or not that can be probed.
@@ -60,7 +75,7 @@ struct Verified {
     /// Index of the instruction that runs when there is stack enough.
     passed: usize,
     /// Indices of the block that calls morestack and jumps back.
-    restart: std::ops::Range<usize>,
+    restart: Range<usize>,
 }
 
 /// A bounds check may look like a stack check. What makes it one is the block it branches to: in
@@ -111,7 +126,7 @@ fn reenters<I: InstructionSet>(
     code: &Code<'_>,
     steps: &[Step],
     chosen: usize,
-    restarts: std::ops::Range<usize>,
+    restarts: Range<usize>,
 ) -> bool {
     let beginning = code.start..=steps[chosen].at;
     // Where a table leads isn't known here. Not to the set-up of the frame, which follows a stack

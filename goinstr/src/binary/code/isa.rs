@@ -78,6 +78,8 @@ pub enum Refusal {
     SegmentPrefix,
     /// amd64: an exchange of RAX with R8, which the kernel takes for a NOP and leaves out.
     Misread,
+    /// arm64: the runtime goes back to before it when it preempts the goroutine.
+    Restarted,
     /// Its opcode is not on the kernel's list of those that may be executed out of line.
     Opcode,
     /// arm64: an exclusive load or store, whose reservation a single step would lose.
@@ -94,6 +96,7 @@ impl fmt::Display for Refusal {
             Self::Lock => "it carries a LOCK prefix",
             Self::SegmentPrefix => "it carries a segment prefix",
             Self::Misread => "the kernel would take it for a NOP and leave it out",
+            Self::Restarted => "preemption goes back to before it",
             Self::Opcode => "the kernel doesn't execute it out of line",
             Self::Exclusive => "it is an exclusive load or store",
             Self::Literal => "it loads relative to its own address",

@@ -15,6 +15,8 @@ mod leave;
 pub use blocks::{Block, Blocks};
 pub use isa::Refusal;
 
+use std::ops::Range;
+
 use super::{Arch, Vaddr};
 use aarch64::Aarch64;
 use amd64::Amd64;
@@ -64,11 +66,14 @@ pub enum Unmeasurable {
 }
 
 /// What pclntab knows of a function and its bytes don't tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FunctionFacts {
     /// Written in assembly (`funcFlagAsm`): the compiler's promises about the g register and about
     /// indirect jumps don't hold.
     pub assembly: bool,
+    /// Addresses of sequences of instructions that run again from their beginning when the runtime
+    /// preempts the goroutine within them, ascending. arm64 has them, amd64 has none.
+    pub restartable: Vec<Range<u64>>,
 }
 
 /// Where calls of the function begin and end.
@@ -159,7 +164,7 @@ fn sites_of<I: InstructionSet>(
         return Err(Unmeasurable::TailCall { at: Vaddr(at) });
     }
     let exits = leave::returns::<I>(code, &steps)?;
-    let entry = entry::site::<I>(code, &steps)?;
+    let entry = entry::site::<I>(code, &steps, &facts.restartable)?;
     Ok(CallSites { entry, exits })
 }
 

@@ -5,8 +5,14 @@ use proptest::prelude::*;
 use super::*;
 
 const START: u64 = 0x40_0000;
-const COMPILED: FunctionFacts = FunctionFacts { assembly: false };
-const ASSEMBLY: FunctionFacts = FunctionFacts { assembly: true };
+const COMPILED: FunctionFacts = FunctionFacts {
+    assembly: false,
+    restartable: Vec::new(),
+};
+const ASSEMBLY: FunctionFacts = FunctionFacts {
+    assembly: true,
+    restartable: Vec::new(),
+};
 
 fn amd64(bytes: &[u8]) -> Result<CallSites, Unmeasurable> {
     call_sites(Arch::X86_64, bytes, Vaddr(START), &COMPILED)
@@ -385,6 +391,37 @@ fn arm64_leaf_is_entered_at_its_first_instruction() {
     assert_eq!(arm64(&[NOP, 0xd65f_0020]), Ok(sites(0, false, false, &[4])));
 }
 
+/// `atomic.AddInt64` in a leaf: Go 1.26 loads whether there are atomic instructions by way of R27, and
+/// goes back to the first byte when it preempts the goroutine in between.
+#[test]
+fn arm64_is_entered_at_the_end_of_a_sequence_that_is_restarted() {
+    // adrp x27; ldrb w0, [x27, #3820]; tbz w0, #0, +8; nop; ret
+    let code = [0xf000_09fb, 0x397b_b360, 0x3600_0040, NOP, RET];
+    let with = |restartable: Vec<Range<u64>>| {
+        let facts = FunctionFacts {
+            assembly: false,
+            restartable,
+        };
+        call_sites(Arch::Aarch64, &bytes_of(&code), Vaddr(START), &facts)
+    };
+    assert_eq!(with(vec![]), Ok(sites(0, false, false, &[16])));
+    let sequence = START..START + 8;
+    assert_eq!(
+        with(vec![sequence]),
+        Ok(moved(sites(4, false, false, &[16])))
+    );
+    // One right behind the other.
+    let two = vec![START..START + 4, START + 4..START + 8];
+    assert_eq!(with(two), Ok(sites(0, false, false, &[16])));
+    // To its end not every call comes.
+    let beyond = START..START + 16;
+    let why = Refusal::Restarted;
+    assert_eq!(
+        with(vec![beyond]),
+        Err(Unmeasurable::Unprobeable { at: at(0), why })
+    );
+}
+
 #[test]
 fn arm64_jumps() {
     let tail = |offset| Err(Unmeasurable::TailCall { at: at(offset) });
@@ -484,7 +521,10 @@ proptest! {
         for arch in [Arch::X86_64, Arch::Aarch64] {
             find_call(arch, &bytes, Vaddr(start), Vaddr(start));
             emulated(arch, &bytes);
-            let facts = FunctionFacts { assembly };
+            let facts = FunctionFacts {
+                assembly,
+                restartable: std::iter::once(start..start.saturating_add(12)).collect(),
+            };
             if let Ok(sites) = call_sites(arch, &bytes, Vaddr(start), &facts) {
                 let offset = |site: Vaddr| site.0.wrapping_sub(start);
                 prop_assert!(offset(sites.entry.address) < bytes.len() as u64);
