@@ -140,7 +140,7 @@ fn judge(
         }) if only_returns => Verdict::RightlyRefused,
         Err(_) => Verdict::Wrong,
         Ok(sites) => {
-            let entered = sites.entry.address == Vaddr(truth.entry)
+            let entered = [truth.entry, truth.restarted].contains(&sites.entry.address.0)
                 || truth.locked && sites.entry.address > Vaddr(truth.entry);
             // Where a table leads isn't known: saying yes is the safe side.
             let reenters = sites.entry.reenters == truth.loops

@@ -20,6 +20,9 @@ pub struct TrueFunction {
     pub file: String,
     /// Where a call is to be counted: after the stack check, else the first instruction.
     pub entry: u64,
+    /// The last instruction of a sequence of the assembler's that begins there, on arm64: where a call
+    /// is to be counted if preemption restarts the sequence, which depends on the version.
+    pub restarted: u64,
     /// Whether there is a stack check.
     pub checked: bool,
     /// Address of every return, ascending.
@@ -140,6 +143,7 @@ fn judge(name: String, file: String, lines: &[Line], end: u64) -> TrueFunction {
     let check = stack_check(&name, lines);
     TrueFunction {
         entry: check.unwrap_or(start),
+        restarted: end_of_restarted(lines, check.unwrap_or(start)),
         checked: check.is_some(),
         returns: lines
             .iter()
@@ -155,6 +159,24 @@ fn judge(name: String, file: String, lines: &[Line], end: u64) -> TrueFunction {
         locked: lines[0].text.starts_with("LOCK"),
         name,
         file,
+    }
+}
+
+/// arm64's assembler makes some instructions of several, by way of R27, and the runtime goes back to the
+/// first of them when it preempts the goroutine in between.
+fn end_of_restarted(lines: &[Line], entry: u64) -> u64 {
+    let begins = |line: &Line| {
+        line.text
+            .strip_suffix(", R27")
+            .is_some_and(|before| !before.contains("R27"))
+    };
+    let mut rest = lines.iter().skip_while(|line| line.at < entry);
+    match rest.next() {
+        Some(first) if begins(first) => rest
+            .take_while(|line| line.text.contains("R27") && !begins(line))
+            .last()
+            .map_or(entry, |line| line.at),
+        _ => entry,
     }
 }
 
