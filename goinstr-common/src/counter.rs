@@ -58,25 +58,46 @@ impl Lost {
     }
 }
 
-/// Returns of calls that were open before recording began.
-pub const ORPHAN_RETURNS: u32 = 8;
-/// Returns of calls whose entry is counted as lost.
-pub const LOST_RETURNS: u32 = 9;
-/// Hits of an entry site within a call that is already open (a loop back to the first byte).
-pub const REENTRIES: u32 = 10;
-/// Records dropped for want of room where the call itself is counted all the same.
-pub const DROPPED_RECORDS: u32 = 11;
-/// Finished calls that found neither a histogram block nor room for a record: in the totals, not in the quantiles.
-pub const UNBINNED: u32 = 12;
-/// Hits of the sites on `runtime.recovery` and in `runtime.Goexit`.
-pub const UNWIND_HITS: u32 = 13;
-/// Calls closed because their goroutine was another one when its `g` was next seen.
-pub const STALE_FRAMES: u32 = 14;
-/// Calls whose arguments and results were asked for and not read, for want of room.
-pub const UNCAPTURED: u32 = 15;
+/// Names the other elements, behind those of [`Lost`].
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident = $index:literal;)*) => {
+        $($(#[$doc])* pub const $name: u32 = $index;)*
+        const INDICES: &[u32] = &[$($name),*];
+    };
+}
 
-/// Stacks dropped for want of room: their calls are told of without.
-pub const DROPPED_STACKS: u32 = 15;
+counters! {
+    /// Returns of calls that were open before recording began.
+    ORPHAN_RETURNS = 8;
+    /// Returns of calls whose entry is counted as lost.
+    LOST_RETURNS = 9;
+    /// Hits of an entry site within a call that is already open (a loop back to the first byte).
+    REENTRIES = 10;
+    /// Records dropped for want of room where the call itself is counted all the same.
+    DROPPED_RECORDS = 11;
+    /// Finished calls that found neither a histogram block nor room for a record: in the totals, not in the quantiles.
+    UNBINNED = 12;
+    /// Hits of the sites on `runtime.recovery` and in `runtime.Goexit`.
+    UNWIND_HITS = 13;
+    /// Calls closed because their goroutine was another one when its `g` was next seen.
+    STALE_FRAMES = 14;
+    /// Calls whose arguments and results were asked for and not read, for want of room.
+    UNCAPTURED = 15;
+    /// Stacks and chains of callers dropped for want of room: their calls are told of without.
+    DROPPED_STACKS = 16;
+}
 
 /// Number of elements of the map `COUNTERS`.
 pub const COUNTERS: u32 = 32;
+
+/// Each has an element of its own.
+const _: () = {
+    let mut next = Lost::ALL.len() as u32;
+    let mut at = 0;
+    while at < INDICES.len() {
+        assert!(INDICES[at] == next, "the indices go on without a gap");
+        next += 1;
+        at += 1;
+    }
+    assert!(next <= COUNTERS);
+};

@@ -1,10 +1,4 @@
-//! Coverage: when each site was first hit, and how many hits there were.
-
-/// Element distance of two CPUs' counts in the map `HIT_COUNTS`: a cache line each.
-///
-/// A CPU's first element counts hits of instructions that the kernel emulates, the second those of
-/// instructions that it single-steps.
-pub const HIT_COUNT_STRIDE: u32 = 8;
+//! Coverage: when each site was first hit.
 
 /// The bit of a site's cookie that says that its instruction is single-stepped. The bits below are
 /// the site's number.

@@ -14,6 +14,7 @@ pub mod cookie;
 pub mod counter;
 pub mod coverage;
 pub mod histogram;
+pub mod hits;
 pub mod record;
 pub mod ret;
 pub mod shadow;

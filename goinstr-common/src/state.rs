@@ -23,12 +23,6 @@ pub const COOKIE_ARGUMENT: u64 = 1 << 4;
 /// A cookie's flag: the site's instruction is single-stepped and not emulated: the hit costs more.
 pub const COOKIE_STEPPED: u64 = 1 << 5;
 
-/// Where the hits of the sites of states are in a CPU's line of the map `HIT_COUNTS`: of those with an
-/// instruction that is emulated, and one that is single-stepped.
-pub const EMULATED_HITS: u32 = 0;
-/// See `EMULATED_HITS`.
-pub const STEPPED_HITS: u32 = 1;
-
 /// Wait reasons told apart; the map `WAIT_SLOT` says which has which slot, 0 is for all others.
 /// A runtime has some forty, of which code that is measured meets about a dozen.
 pub const WAIT_SLOTS: usize = 16;

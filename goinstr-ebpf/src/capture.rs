@@ -23,7 +23,7 @@ use goinstr_common::{
     state::Clock,
 };
 
-use crate::{config, maps, regs, stat};
+use crate::{config, maps, regs, stat, state};
 
 /// The key of an open call's element.
 #[inline(always)]
@@ -189,11 +189,7 @@ pub fn emit(
         (*captured).call = *record;
         (*captured).states_known = u64::from(clock.is_some());
         if let Some(clock) = clock {
-            let from = (&raw const (*clock).last).cast::<u64>();
-            let times = (&raw mut (*captured).times).cast::<u64>();
-            for word in 0..size_of_val(&(*captured).times) / 8 {
-                *times.add(word) = *from.add(word);
-            }
+            state::copy_last(clock, &raw mut (*captured).times);
         }
         let bytes = (*captured).bytes & (DATA_BYTES as u32 * 2 - 1);
         let bytes = u64::from(bytes.min(DATA_BYTES as u32)) + HEADER_BYTES as u64;

@@ -1,6 +1,6 @@
 //! Tells which measured calls are open around one that is told of.
 
-use core::{arch::asm, ffi::c_void};
+use core::ffi::c_void;
 
 use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::bpf_loop};
 use goinstr_common::{
@@ -8,7 +8,7 @@ use goinstr_common::{
     counter,
 };
 
-use crate::{maps, shadow::Shadow, stat, walk::Of};
+use crate::{bounded::bounded, maps, shadow::Shadow, stat, walk::Of};
 
 /// What the loop works on.
 struct Climb<'a> {
@@ -67,14 +67,10 @@ unsafe extern "C" fn step(_: u32, context: *mut c_void) -> i64 {
     let Some(frame) = climb.shadow.frame(climb.depth - 1) else {
         return 1;
     };
-    let mut index = u64::from(climb.count);
-    // SAFETY: live map elements, and a record that was reserved. The index is bounded in a way that the
-    // optimizer can't see through and the verifier can.
+    let index = bounded::<CHAIN_CALLERS>(climb.count.into());
+    // SAFETY: live map elements, and a record that was reserved; the index is below the array's length.
     unsafe {
-        asm!("{index} &= {mask}", index = inout(reg) index, mask = const CHAIN_CALLERS - 1);
-        *(&raw mut (*climb.record).funcs)
-            .cast::<u32>()
-            .add(index as usize) = (*frame).func;
+        *(&raw mut (*climb.record).funcs).cast::<u32>().add(index) = (*frame).func;
     }
     climb.count += 1;
     climb.depth -= 1;

@@ -4,17 +4,15 @@ use core::ptr;
 
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::{
-        bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_ns,
-    },
+    helpers::{bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_ktime_get_ns},
     programs::ProbeContext,
 };
 use goinstr_common::{
     control::PHASE_RECORDING,
-    coverage::{HIT_COUNT_STRIDE, NOT_HIT, STEPPED_BIT},
+    coverage::{NOT_HIT, STEPPED_BIT},
 };
 
-use crate::{atomic, call, maps};
+use crate::{call, maps, stat};
 
 /// A hit of a site.
 #[inline(always)]
@@ -24,13 +22,7 @@ pub fn hit(ctx: &ProbeContext) {
     }
     // SAFETY: the context is this program's own.
     let site = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-    let stepped = (site >> STEPPED_BIT) as u32 & 1;
-    // SAFETY: the helper has no preconditions.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    if let Some(count) = maps::HIT_COUNTS.get_ptr_mut(cpu * HIT_COUNT_STRIDE + stepped) {
-        // SAFETY: an element of a map of u64.
-        unsafe { atomic::add(count, 1) };
-    }
+    stat::count_hit(site >> STEPPED_BIT & 1 != 0);
     let Some(first) = maps::FIRST_HITS.get_ptr_mut(site as u32) else {
         return;
     };

@@ -8,7 +8,7 @@ use goinstr_common::{
     state::{Clock, StatesRecord},
 };
 
-use crate::maps;
+use crate::{maps, state};
 
 /// Writes one record; false when there is no room.
 ///
@@ -35,13 +35,7 @@ pub fn call_with_states(record: CallRecord, clock: Option<*mut Clock>) -> bool {
         (*to).call = record;
         (*to).known = u64::from(clock.is_some());
         match clock {
-            Some(clock) => {
-                let from = (&raw const (*clock).last).cast::<u64>();
-                let times = (&raw mut (*to).times).cast::<u64>();
-                for word in 0..size_of_val(&(*to).times) / 8 {
-                    *times.add(word) = *from.add(word);
-                }
-            }
+            Some(clock) => state::copy_last(clock, &raw mut (*to).times),
             None => {
                 let times = (&raw mut (*to).times).cast::<u64>();
                 for word in 0..size_of_val(&(*to).times) / 8 {

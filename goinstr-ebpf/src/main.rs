@@ -9,6 +9,7 @@
 #![feature(asm_experimental_arch)]
 
 mod atomic;
+mod bounded;
 mod call;
 mod capture;
 mod chain;

@@ -6,7 +6,7 @@
 use core::ptr;
 
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
-use goinstr_common::{counter::Lost, stat::FuncStat};
+use goinstr_common::{counter::Lost, hits, stat::FuncStat};
 
 use crate::{
     atomic::{self, add},
@@ -21,18 +21,36 @@ const RAISE_TRIES: u32 = 3;
 /// Adds one to a counter of `goinstr_common::counter`.
 #[inline(always)]
 pub fn count(counter: u32) {
+    count_so_many(counter, 1);
+}
+
+#[inline(always)]
+fn count_so_many(counter: u32, number: u32) {
     if let Some(word) = maps::COUNTERS.get_ptr_mut(counter) {
         // SAFETY: an element of a map of u64.
-        unsafe { add(word, 1) };
+        unsafe { add(word, u64::from(number)) };
     }
 }
 
 /// Counts so many lost calls.
 #[inline(always)]
 pub fn count_all_lost(reason: Lost, calls: u32) {
-    if let Some(word) = maps::COUNTERS.get_ptr_mut(reason.index()) {
+    count_so_many(reason.index(), calls);
+}
+
+/// Counts a hit of a site that is in no function's count.
+#[inline(always)]
+pub fn count_hit(stepped: bool) {
+    let kind = if stepped {
+        hits::STEPPED
+    } else {
+        hits::EMULATED
+    };
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    if let Some(count) = maps::HIT_COUNTS.get_ptr_mut(cpu * hits::STRIDE + kind) {
         // SAFETY: an element of a map of u64.
-        unsafe { add(word, u64::from(calls)) };
+        unsafe { add(count, 1) };
     }
 }
 

@@ -10,22 +10,21 @@ use aya_ebpf::{
     EbpfContext as _,
     bindings::BPF_NOEXIST,
     helpers::{
-        bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_get_smp_processor_id,
-        bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user,
+        bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_probe_read_kernel,
+        bpf_probe_read_user,
     },
     programs::{ProbeContext, RawTracePointContext},
 };
 use goinstr_common::{
     control::PHASE_RECORDING,
-    coverage::HIT_COUNT_STRIDE,
     shadow::ShadowKey,
     state::{
-        COOKIE_ARGUMENT, COOKIE_STATE, COOKIE_STEPPED, Clock, EMULATED_HITS, RUNNABLE, RUNNING,
-        STATE_FRAMES, STEPPED_HITS, SYSCALL, Thread, WAIT_SLOTS, WAITING,
+        COOKIE_ARGUMENT, COOKIE_STATE, COOKIE_STEPPED, Clock, RUNNABLE, RUNNING, STATE_FRAMES,
+        SYSCALL, StateTimes, Thread, WAIT_SLOTS, WAITING,
     },
 };
 
-use crate::{atomic, call, config, goroutine, maps, regs, walk};
+use crate::{atomic, bounded::bounded, call, config, goroutine, maps, regs, stat, walk};
 
 /// `runtime.g.atomicstatus` (Go's `src/runtime/runtime2.go`), which has the bit `_Gscan` beside.
 const G_RUNNABLE: u32 = 1;
@@ -54,19 +53,8 @@ fn find(key: &ShadowKey) -> Option<*mut Clock> {
 /// Counts a hit, whether it concerns a goroutine that is followed or not: it costs the same.
 #[inline(always)]
 fn count_hit(process: u64, cookie: u64) {
-    if call::phase(process) != Some(PHASE_RECORDING) {
-        return;
-    }
-    let kind = if cookie & COOKIE_STEPPED != 0 {
-        STEPPED_HITS
-    } else {
-        EMULATED_HITS
-    };
-    // SAFETY: the helper has no preconditions.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    if let Some(count) = maps::HIT_COUNTS.get_ptr_mut(cpu * HIT_COUNT_STRIDE + kind) {
-        // SAFETY: an element of a map of u64.
-        unsafe { atomic::add(count, 1) };
+    if call::phase(process) == Some(PHASE_RECORDING) {
+        stat::count_hit(cookie & COOKIE_STEPPED != 0);
     }
 }
 
@@ -296,28 +284,16 @@ pub fn open(key: &ShadowKey, process: u64, index: u32) {
         if (index as usize) < STATE_FRAMES {
             let frame = (&raw mut (*clock).frames)
                 .cast::<[u64; WORDS]>()
-                .add(bounded(index));
+                .add(bounded::<STATE_FRAMES>(index.into()));
             let totals = (&raw const (*clock).totals).cast::<[u64; WORDS]>();
             *frame = *totals;
             if config::told_wait_ns() != u64::MAX {
                 *(&raw mut (*clock).told_ns)
                     .cast::<u64>()
-                    .add(bounded(index)) = 0;
+                    .add(bounded::<STATE_FRAMES>(index.into())) = 0;
             }
         }
     }
-}
-
-/// The index, bounded in a way that the optimizer can't see through: it would drop a mask that its
-/// own comparison before makes needless, and the verifier does not follow that comparison.
-#[inline(always)]
-fn bounded(index: u32) -> usize {
-    let mut index = u64::from(index);
-    // SAFETY: changes nothing but the register.
-    unsafe {
-        asm!("{index} &= {mask}", index = inout(reg) index, mask = const STATE_FRAMES - 1);
-    }
-    index as usize
 }
 
 /// Words of a `StateTimes`.
@@ -341,7 +317,7 @@ pub fn close(key: &ShadowKey, process: u64, index: u32, end: u64) -> Option<(*mu
         }
         let frame = (&raw const (*clock).frames)
             .cast::<[u64; WORDS]>()
-            .add(bounded(index))
+            .add(bounded::<STATE_FRAMES>(index.into()))
             .cast::<u64>();
         let totals = (&raw const (*clock).totals).cast::<u64>();
         let last = (&raw mut (*clock).last).cast::<u64>();
@@ -352,6 +328,22 @@ pub fn close(key: &ShadowKey, process: u64, index: u32, end: u64) -> Option<(*mu
             sum += time;
         }
         Some((clock, sum))
+    }
+}
+
+/// Copies the times of the call that ended last.
+///
+/// # Safety
+/// `clock` and `to` are valid and aligned.
+#[inline(always)]
+pub unsafe fn copy_last(clock: *mut Clock, to: *mut StateTimes) {
+    // SAFETY: by this function's own contract; both have so many words.
+    unsafe {
+        let from = (&raw const (*clock).last).cast::<u64>();
+        let to = to.cast::<u64>();
+        for word in 0..WORDS {
+            *to.add(word) = *from.add(word);
+        }
     }
 }
 

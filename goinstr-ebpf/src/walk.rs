@@ -18,7 +18,7 @@ use goinstr_common::{
     stack::{FIRST_RETURNS, KIND_RETURN_STACK, KIND_WAIT_STACK, STACK_FRAMES, StackRecord},
 };
 
-use crate::{chain, config, goroutine::Place, maps, regs, shadow::Shadow, stat};
+use crate::{bounded::bounded, chain, config, goroutine::Place, maps, regs, shadow::Shadow, stat};
 
 /// What a stack is of.
 pub struct Of {
@@ -225,7 +225,7 @@ unsafe extern "C" fn step(_: u32, context: *mut c_void) -> i64 {
     let Ok([next, address]) = (unsafe { bpf_probe_read_user(fp as *const [u64; 2]) }) else {
         return 1;
     };
-    let index = bounded(walk.count);
+    let index = bounded::<STACK_FRAMES>(walk.count);
     // SAFETY: a record that was reserved; the index is below the arrays' length.
     unsafe {
         let record = walk.record;
@@ -236,14 +236,4 @@ unsafe extern "C" fn step(_: u32, context: *mut c_void) -> i64 {
     walk.least = fp + 16;
     walk.fp = next;
     0
-}
-
-/// The index, bounded in a way that the optimizer can't see through and the verifier can.
-#[inline(always)]
-fn bounded(mut index: u64) -> usize {
-    // SAFETY: changes nothing but the register.
-    unsafe {
-        asm!("{index} &= {mask}", index = inout(reg) index, mask = const STACK_FRAMES - 1);
-    }
-    index as usize
 }

@@ -20,14 +20,6 @@ pub struct EntryCosts {
     pub pair_ns: u32,
 }
 
-impl Costs {
-    /// What a hit of a site of states costs, in ns: as an entry site of its kind, emulated or stepped.
-    #[must_use]
-    pub fn of_states(self) -> [u64; 2] {
-        [self.emulated, self.stepped].map(|entry| u64::from(entry.entry_ns(self.exit_ns)))
-    }
-}
-
 impl EntryCosts {
     /// A hit of the entry site alone.
     #[must_use]

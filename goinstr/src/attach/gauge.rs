@@ -3,16 +3,9 @@
 
 use std::sync::Arc;
 
-use goinstr_common::{
-    control::Control,
-    counter::REENTRIES,
-    coverage::HIT_COUNT_STRIDE,
-    standing::SHED,
-    stat::FuncStat,
-    state::{EMULATED_HITS, STEPPED_HITS},
-};
+use goinstr_common::{control::Control, counter::REENTRIES, standing::SHED, stat::FuncStat};
 
-use super::mapped::Mapped;
+use super::{Hits, mapped::Mapped};
 
 /// How it goes while it is measured. Clones share the maps.
 #[derive(Clone)]
@@ -89,15 +82,11 @@ impl Gauge {
         self.maps.counters.get(index as usize).unwrap_or(0)
     }
 
-    /// Hits of the sites that tell of goroutines' states: emulated and single-stepped ones.
+    /// Hits of the sites that tell of goroutines' states. They cost what entries do, of which they do
+    /// no more.
     #[must_use]
-    pub fn state_hits(&self) -> [u64; 2] {
-        [EMULATED_HITS, STEPPED_HITS].map(|kind| {
-            let of_cpus = (kind as usize..).step_by(HIT_COUNT_STRIDE as usize);
-            of_cpus
-                .map_while(|index| self.maps.hit_counts.get(index))
-                .sum()
-        })
+    pub fn state_hits(&self) -> Hits {
+        Hits::of(&self.maps.hit_counts)
     }
 
     /// Hits of entry sites that were loops of an open call, of all functions together.

@@ -10,9 +10,8 @@ use aya_log::EbpfLogger;
 use goinstr_common::{
     caller::CallerKey,
     counter::{COUNTERS, Lost},
-    coverage::HIT_COUNT_STRIDE,
     histogram::{HistBlock, OCTAVES, range},
-    ret,
+    hits, ret,
     shadow::{
         CHUNK_FRAMES, ChunkKey, Frame, HEAD_FRAMES, MAX_FRAMES, ShadowChunk, ShadowHead, ShadowKey,
     },
@@ -21,8 +20,8 @@ use goinstr_common::{
 };
 
 use super::{
-    Aggregation, AttachError, Costs, EntryCosts, Gauge, Returns, Scope, Settings, Watch, captures,
-    log_level, mapped::Mapped, returning, sizes::Sizes, states,
+    Aggregation, AttachError, Costs, EntryCosts, Gauge, Hits, Returns, Scope, Settings, Watch,
+    captures, log_level, mapped::Mapped, returning, sizes::Sizes, states,
 };
 use crate::{binary::RecoverySp, plan::ProbePlan};
 
@@ -131,7 +130,7 @@ impl Kernel {
         };
         let captures = u32::from(plan.captures.is_some());
         let hit_counts = match plan.states {
-            Some(_) => u32::try_from(cpus).unwrap_or(1) * HIT_COUNT_STRIDE,
+            Some(_) => u32::try_from(cpus).unwrap_or(1) * hits::STRIDE,
             None => 1,
         };
         let costs = settings.costs;
@@ -309,14 +308,10 @@ impl Kernel {
         self.gauge.counter(index)
     }
 
-    /// Hits of the sites that tell of goroutines' states so far, and what they cost in ns: taken for
-    /// entries, of which they do no more.
+    /// Hits of the sites that tell of goroutines' states so far.
     #[must_use]
-    pub fn state_hits(&self) -> (u64, u64) {
-        let [emulated, stepped] = self.gauge.state_hits();
-        let [of_emulated, of_stepped] = self.costs.of_states();
-        let cost = emulated * of_emulated + stepped * of_stepped;
-        (emulated + stepped, cost)
+    pub fn state_hits(&self) -> Hits {
+        self.gauge.state_hits()
     }
 
     /// Calls lost for a reason.

@@ -20,11 +20,12 @@ use std::{
 use aya::{Ebpf, EbpfLoader, programs::uprobe::UProbeLink};
 use goinstr_common::{
     control::{Control, PHASE_CLOSING, PHASE_RECORDING},
-    coverage::{HIT_COUNT_STRIDE, NOT_HIT, STEPPED_BIT},
+    coverage::{NOT_HIT, STEPPED_BIT},
+    hits::STRIDE,
 };
 
 use super::{
-    AttachError, Costs, Method, Scope,
+    AttachError, Hits, Method, Scope,
     kernel::{OBJECT, load_error, mapped},
     log_level,
     mapped::Mapped,
@@ -45,7 +46,6 @@ pub struct OneShots {
     control: Mapped<Control>,
     first_hits: Mapped<u64>,
     hit_counts: Mapped<u64>,
-    cpus: u32,
     offsets: Vec<u64>,
     cookies: Vec<u64>,
     /// Sites to be armed, the next one last.
@@ -60,33 +60,6 @@ pub struct OneShots {
 /// Sites that may be put in together. A site that is hit goes on being hit while those beside it are
 /// put in once more: few enough that this takes some ten milliseconds.
 pub const BATCH: RangeInclusive<usize> = 128..=1024;
-
-/// Hits, by what the kernel does with the instruction under the probe.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hits {
-    /// It is emulated.
-    pub emulated: u64,
-    /// A copy of it is single-stepped.
-    pub stepped: u64,
-}
-
-impl Hits {
-    /// All of them.
-    #[must_use]
-    pub fn all(self) -> u64 {
-        self.emulated + self.stepped
-    }
-
-    /// What they cost the target, in ns, where hits cost so much.
-    #[must_use]
-    pub fn cost_ns(self, costs: &Costs) -> u64 {
-        let emulated = u64::from(costs.emulated.entry_ns(costs.exit_ns));
-        let stepped = u64::from(costs.stepped.entry_ns(costs.exit_ns));
-        self.emulated
-            .saturating_mul(emulated)
-            .saturating_add(self.stepped.saturating_mul(stepped))
-    }
-}
 
 /// What keeps sites armed.
 enum Links {
@@ -151,8 +124,7 @@ impl OneShots {
             method,
             control: mapped(&ebpf, "CONTROL", 1)?,
             first_hits: mapped(&ebpf, "FIRST_HITS", offsets.len())?,
-            hit_counts: mapped(&ebpf, "HIT_COUNTS", (cpus * HIT_COUNT_STRIDE) as usize)?,
-            cpus,
+            hit_counts: mapped(&ebpf, "HIT_COUNTS", (cpus * STRIDE) as usize)?,
             ebpf,
             pending: (0..offsets.len()).rev().collect(),
             placed: vec![false; offsets.len()],
@@ -195,17 +167,7 @@ impl OneShots {
     /// All hits so far, those of sites that were hit before among them.
     #[must_use]
     pub fn hits(&self) -> Hits {
-        let count = |kind| {
-            let of_cpu = |cpu| {
-                self.hit_counts
-                    .get((cpu * HIT_COUNT_STRIDE + kind) as usize)
-            };
-            (0..self.cpus).filter_map(of_cpu).sum()
-        };
-        Hits {
-            emulated: count(0),
-            stepped: count(1),
-        }
+        Hits::of(&self.hit_counts)
     }
 
     /// Whether a site is armed.
@@ -425,7 +387,7 @@ fn load(sites: usize, cpus: u32, scope: Scope) -> Result<Ebpf, AttachError> {
         .override_global("TARGET_TGID", &tgid, true)
         .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries("FIRST_HITS", sites)
-        .map_max_entries("HIT_COUNTS", cpus * HIT_COUNT_STRIDE)
+        .map_max_entries("HIT_COUNTS", cpus * STRIDE)
         // Coverage has no single calls: the smallest there is.
         .map_max_entries(
             "CALLS",

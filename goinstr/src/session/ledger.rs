@@ -130,15 +130,15 @@ impl Hits {
             let entry_ns = kernel.entry_costs(function).entry_ns(exit_ns);
             cost_ns += totals.entries * u64::from(entry_ns);
         }
-        let (of_states, states_ns) = kernel.state_hits();
-        cost_ns += states_ns;
+        let of_states = kernel.state_hits();
+        cost_ns += of_states.cost_ns(&kernel.costs());
         exits += kernel.counter(ORPHAN_RETURNS) + kernel.counter(LOST_RETURNS);
         cost_ns += exits * u64::from(exit_ns);
         Self {
             entries,
             all: entries
                 + exits
-                + of_states
+                + of_states.all()
                 + kernel.counter(REENTRIES)
                 + kernel.counter(UNWIND_HITS),
             cost_ns: (kernel.costs() != Costs::default()).then_some(cost_ns),

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use goinstr_common::{
     control::{PHASE_CLOSING, PHASE_RECORDING},
-    counter::{DROPPED_RECORDS, UNBINNED, UNCAPTURED},
+    counter::{DROPPED_RECORDS, DROPPED_STACKS, UNBINNED, UNCAPTURED},
     record::{CallRecord, NO_PARENT, OUTCOME_UNWOUND},
     shadow::Frame,
 };
@@ -256,6 +256,12 @@ impl State {
                 "{uncaptured} calls are without values: more were open at once than there was room for"
             );
         }
+        let stackless = kernel.counter(DROPPED_STACKS);
+        if stackless > 0 {
+            log::warn!(
+                "{stackless} stacks or chains of callers are missing: the ring buffer was full; --ring-size makes it larger"
+            );
+        }
         let mut report = self.report(kernel);
         count_open(&mut report, &open, now);
         let cut_off = kernel.cut_off_calls()?;
@@ -457,7 +463,7 @@ fn watch(config: &Config, kernel: &Kernel, costs: Costs, budget: Budget) -> Watc
     };
     let hits: Vec<_> = config.plan.functions.iter().zip(0..).map(of).collect();
     let allowance = Allowance::new(budget.percent, &config.target);
-    Watch::new(&hits, allowance, monotonic_ns()).with_state_costs(costs.of_states())
+    Watch::new(&hits, allowance, monotonic_ns()).with_state_costs(costs)
 }
 
 /// A time in ns, as everything here counts it.

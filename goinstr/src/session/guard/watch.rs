@@ -5,6 +5,8 @@
 //! empties it in a twentieth of its size, and over any time the cost is the allowance and at most
 //! one account more.
 
+use crate::attach::{Costs, Hits as StateHits};
+
 use super::{Allowance, HitCosts, Load, SECOND, over_budget, rounded, share};
 
 /// The account's size, as seconds of income.
@@ -56,9 +58,10 @@ pub(in crate::session) struct Watch {
     last_ns: u64,
     /// Hits of all functions that are in no function's count.
     last_reentries: u64,
-    /// What a hit of a site of states costs, in ns: emulated, single-stepped.
-    state_costs: [u64; 2],
-    last_state_hits: [u64; 2],
+    /// What hits of the sites of states cost.
+    state_costs: Costs,
+    /// What they had cost at the last look, in ns.
+    last_states_ns: u64,
     /// What following states costs, in ns a second, smoothed.
     states: f64,
 }
@@ -68,8 +71,8 @@ pub(in crate::session) struct Watch {
 pub(in crate::session) struct Others {
     /// Loops back to entry sites.
     pub reentries: u64,
-    /// Of the sites of states: emulated, single-stepped.
-    pub states: [u64; 2],
+    /// Of the sites of states.
+    pub states: StateHits,
 }
 
 #[derive(Clone, Debug)]
@@ -102,14 +105,14 @@ impl Watch {
             account,
             last_ns: now_ns,
             last_reentries: 0,
-            state_costs: [0; 2],
-            last_state_hits: [0; 2],
+            state_costs: Costs::default(),
+            last_states_ns: 0,
             states: 0.0,
         }
     }
 
-    /// The same with what a hit of a site of states costs, in ns: emulated, single-stepped.
-    pub fn with_state_costs(self, state_costs: [u64; 2]) -> Self {
+    /// The same with what hits of the sites of states cost.
+    pub fn with_state_costs(self, state_costs: Costs) -> Self {
         Self {
             state_costs,
             ..self
@@ -127,11 +130,9 @@ impl Watch {
         let per_second = SECOND as f64 / elapsed_ns as f64;
         let loops = others.reentries.saturating_sub(self.last_reentries);
         self.last_reentries = others.reentries;
-        let mut states = 0.0;
-        for (kind, &cost) in self.state_costs.iter().enumerate() {
-            let last = std::mem::replace(&mut self.last_state_hits[kind], others.states[kind]);
-            states += (others.states[kind].saturating_sub(last) * cost) as f64;
-        }
+        let states_ns = others.states.cost_ns(&self.state_costs);
+        let states = states_ns.saturating_sub(self.last_states_ns) as f64;
+        self.last_states_ns = states_ns;
         self.states += NEWEST * (states * per_second - self.states);
         let looping = self
             .functions
@@ -211,6 +212,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attach::EntryCosts;
     use crate::target::{Pid, Process, Target};
 
     const TICK: u64 = SECOND / 20;
@@ -287,7 +289,13 @@ mod tests {
 
     #[test]
     fn functions_make_room_for_what_states_cost_until_those_alone_are_too_dear() {
-        let mut watch = watch(2).with_state_costs([1_000, 0]);
+        let mut watch = watch(2).with_state_costs(Costs {
+            emulated: EntryCosts {
+                own_ns: 0,
+                pair_ns: 1_000,
+            },
+            ..Costs::default()
+        });
         // 10 µs a call: 3 % of a CPU, and 1 %.
         let hits = |now: u64| {
             move |id: u32| {
@@ -299,7 +307,10 @@ mod tests {
             }
         };
         let states = |hits: u64| Others {
-            states: [hits, 0],
+            states: StateHits {
+                emulated: hits,
+                stepped: 0,
+            },
             ..Others::default()
         };
         let mut gone = Vec::new();
