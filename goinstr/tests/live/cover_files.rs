@@ -120,9 +120,10 @@ fn profile() -> Result<()> {
 fn merge() -> Result<()> {
     let toolchain = toolchain::usual().context("no Go")?;
     let counted = Build::of("paths").covered().executable()?;
-    let folder = go_cover::folder(&counted)?;
+    let scratch = go_cover::folder()?;
+    let folder = scratch.path();
     run(&counted, &[], &[("GOCOVERDIR", &folder.to_string_lossy())])?;
-    let truth = Profile::of_folder(&folder, toolchain)?;
+    let truth = Profile::of_folder(folder, toolchain)?;
     // Go's blocks with nothing run: whatever has run in the merged profile came from our lines.
     let blank = folder.join("blank.out");
     let text = fs::read_to_string(folder.join("profile"))?;

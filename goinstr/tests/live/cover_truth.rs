@@ -152,9 +152,12 @@ fn shop() -> Result<()> {
     let toolchain = toolchain::usual().context("no Go")?;
     let build = Build::of("demo").with(toolchain);
     let counted = build.clone().covered().executable()?;
-    let gocoverdir = go_cover::folder(&counted)?;
-    trade(&counted, &[("GOCOVERDIR", &gocoverdir.to_string_lossy())])?;
-    let truth = Profile::of_folder(&gocoverdir, toolchain)?;
+    let gocoverdir = go_cover::folder()?;
+    trade(
+        &counted,
+        &[("GOCOVERDIR", &gocoverdir.path().to_string_lossy())],
+    )?;
+    let truth = Profile::of_folder(gocoverdir.path(), toolchain)?;
     let exe = build.executable()?;
     let path = exe.to_str().context("not UTF-8")?;
     let covering = Covering::start(&["--exe", path])?;

@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
 
 use super::{build, coverage::FileLines, toolchain::Toolchain};
 
@@ -31,13 +32,13 @@ impl Profile {
         args: &[&str],
         env: &[(&str, &str)],
     ) -> Result<Self> {
-        let folder = folder(exe)?;
+        let folder = folder()?;
         run(
             exe,
             args,
-            &[env, &[("GOCOVERDIR", &folder.to_string_lossy())]].concat(),
+            &[env, &[("GOCOVERDIR", &folder.path().to_string_lossy())]].concat(),
         )?;
-        Self::of_folder(&folder, toolchain)
+        Self::of_folder(folder.path(), toolchain)
     }
 
     /// Reads a GOCOVERDIR.
@@ -148,13 +149,9 @@ pub fn run(exe: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// An empty folder for what a program leaves.
-pub fn folder(exe: &Path) -> Result<PathBuf> {
-    let name = exe.file_name().context("no name")?.to_string_lossy();
-    let folder = build::scratch().join(format!("{name}-coverage-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
+/// An empty folder for what a program leaves: its own, as tests of one program run at once.
+pub fn folder() -> Result<TempDir> {
+    Ok(tempfile::tempdir_in(build::scratch())?)
 }
 
 /// How a block of Go's own coverage compares with the lines that are its alone.
