@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
@@ -13,6 +14,12 @@ use super::{Executable, Pid, TargetError};
 
 /// What the kernel appends to the link of an executable whose file is deleted or replaced.
 const DELETED: &str = " (deleted)";
+
+/// How long a process may take over its `execve`: loading a program is a matter of milliseconds.
+const EXECVE: Duration = Duration::from_secs(1);
+
+/// The pause between two looks at it meanwhile.
+const EXECVE_STEP: Duration = Duration::from_millis(1);
 
 /// A process that was found. Who it is are its pid and its start time together.
 #[derive(Clone, Debug)]
@@ -42,11 +49,31 @@ pub enum Liveness {
 }
 
 impl Process {
-    /// Opens process `pid` and its executable.
+    /// Opens process `pid` and its executable. One that is in the middle of an `execve` is waited
+    /// for: for a moment it has no executable, then one whose stack is not yet set up.
     ///
     /// # Errors
     /// See [`TargetError`].
     pub fn open(pid: Pid) -> Result<Self, TargetError> {
+        let began = Stat::read(pid).map_err(|error| absent(pid, error))?;
+        let deadline = Instant::now() + EXECVE;
+        loop {
+            match Self::open_now(pid) {
+                Err(TargetError::Vanished { .. }) if Instant::now() < deadline => {
+                    match Stat::read(pid) {
+                        Ok(stat) if stat.start_ticks == began.start_ticks && !stat.is_dead() => {
+                            std::thread::sleep(EXECVE_STEP);
+                        }
+                        _ => return Err(TargetError::Vanished { pid }),
+                    }
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Opens it as it is now.
+    fn open_now(pid: Pid) -> Result<Self, TargetError> {
         let stat = Stat::read(pid).map_err(|error| absent(pid, error))?;
         let status = Status::read(pid).map_err(|error| vanished(pid, "status", error))?;
         if status.tgid != pid {
@@ -91,8 +118,8 @@ impl Process {
             deleted,
             namespace,
         };
-        // The files above were read one after the other: all of the same process only if it is
-        // still there now. One that has just replaced its image is opened again by the user.
+        // The files above were read one after the other: all of the same program only if it is
+        // still there now.
         match process.still_same() {
             Liveness::Same => Ok(process),
             Liveness::Replaced | Liveness::Gone => Err(TargetError::Vanished { pid }),
@@ -276,7 +303,7 @@ mod tests {
         let exe = format!("/proc/{}/exe", child.id());
         let own = fs::read_link("/proc/self/exe").expect("own exe");
         while fs::read_link(&exe).map_or(true, |exe| exe == own) {
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(EXECVE_STEP);
         }
         Process::open(Pid(child.id())).expect("opens")
     }
@@ -308,6 +335,21 @@ mod tests {
         assert!(matches!(process.pidfd(), Err(TargetError::Vanished { .. })));
     }
 
+    /// It replaces itself hundreds of times a second: most looks fall into an `execve`.
+    #[test]
+    fn one_that_replaces_itself_all_the_time_is_opened() {
+        let mut child = Command::new("sh")
+            .args(["-c", "exec \"$0\" -c \"$1\" \"$0\" \"$1\"", "sh"])
+            .arg("exec \"$0\" -c \"$1\" \"$0\" \"$1\"")
+            .spawn()
+            .expect("spawn sh");
+        for _ in 0..200 {
+            drop(open(&child));
+        }
+        child.kill().expect("kill");
+        child.wait().expect("wait");
+    }
+
     #[test]
     fn another_image_is_noticed() {
         let mut child = Command::new("sh")
@@ -318,8 +360,8 @@ mod tests {
         let process = open(&child);
         assert_eq!(process.still_same(), Liveness::Same);
         drop(child.stdin.take());
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while process.still_same() == Liveness::Same && std::time::Instant::now() < deadline {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while process.still_same() == Liveness::Same && Instant::now() < deadline {
             std::thread::yield_now();
         }
         assert_eq!(process.still_same(), Liveness::Replaced);
@@ -343,8 +385,8 @@ mod tests {
         assert_eq!(process.still_same(), Liveness::Same);
         let mut stdin = child.stdin.take().expect("stdin");
         io::Write::write_all(&mut stdin, b"go\n").expect("write");
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while process.still_same() == Liveness::Same && std::time::Instant::now() < deadline {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while process.still_same() == Liveness::Same && Instant::now() < deadline {
             std::thread::yield_now();
         }
         assert_eq!(process.still_same(), Liveness::Replaced);
