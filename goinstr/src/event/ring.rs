@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
-use goinstr_common::record::CallRecord;
 
 use super::record::{Event, decode};
 
-/// Bytes a record takes in the ring buffer: itself and the kernel's header.
-const RECORD_BYTES: usize = size_of::<CallRecord>() + 8;
+/// Bytes of the kernel's header before each record.
+const HEADER_BYTES: usize = 8;
+/// Records begin at multiples of so many bytes.
+const ALIGNMENT: usize = 8;
 /// Pauses between two drains: the shortest and the longest.
 const PAUSES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_millis(100);
@@ -20,6 +21,7 @@ const PAUSES: std::ops::RangeInclusive<Duration> =
 pub struct Reader {
     ring: RingBuf<MapData>,
     functions: usize,
+    /// In bytes.
     capacity: usize,
     pause: Duration,
     bad: u64,
@@ -32,7 +34,7 @@ impl Reader {
         Self {
             ring,
             functions,
-            capacity: bytes as usize / RECORD_BYTES,
+            capacity: bytes as usize,
             pause: *PAUSES.start(),
             bad: 0,
         }
@@ -41,12 +43,14 @@ impl Reader {
     /// Hands over every event that is there, at most a buffer full of them; their number.
     pub fn drain(&mut self, mut take: impl FnMut(Event)) -> usize {
         let mut seen = 0;
+        let mut bytes = 0;
         // Bounded, so that a fast target can't keep the caller here for ever.
-        while seen < self.capacity {
+        while bytes < self.capacity {
             let Some(record) = self.ring.next() else {
                 break;
             };
             seen += 1;
+            bytes += taken(record.len());
             match decode(&record, self.functions) {
                 Ok(event) => take(event),
                 Err(error) => {
@@ -57,7 +61,7 @@ impl Reader {
                 }
             }
         }
-        self.pause = next_pause(self.pause, seen, self.capacity);
+        self.pause = next_pause(self.pause, bytes, self.capacity);
         seen
     }
 
@@ -74,12 +78,17 @@ impl Reader {
     }
 }
 
+/// Bytes that a record of `length` bytes takes in the buffer.
+fn taken(length: usize) -> usize {
+    length.next_multiple_of(ALIGNMENT) + HEADER_BYTES
+}
+
 /// Shorter while the buffer was over an eighth full, so that a rate that grows eightfold between
 /// two drains still finds room; longer while it was almost empty.
-fn next_pause(pause: Duration, seen: usize, capacity: usize) -> Duration {
-    let next = if seen > capacity / 8 {
+fn next_pause(pause: Duration, bytes: usize, capacity: usize) -> Duration {
+    let next = if bytes > capacity / 8 {
         pause / 4
-    } else if seen < capacity / 64 {
+    } else if bytes < capacity / 64 {
         pause * 2
     } else {
         pause
@@ -90,6 +99,14 @@ fn next_pause(pause: Duration, seen: usize, capacity: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the kernel lays them out (kernel/bpf/ringbuf.c, `__bpf_ringbuf_reserve`).
+    #[test]
+    fn a_record_takes_its_header_and_whole_words() {
+        assert_eq!(taken(88), 96);
+        assert_eq!(taken(89), 104);
+        assert_eq!(taken(1), 16);
+    }
 
     #[test]
     fn the_pause_follows_the_rate_and_keeps_its_bounds() {
