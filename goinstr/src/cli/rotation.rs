@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions, rename};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Files beside the newest, without `--keep`.
@@ -58,18 +58,18 @@ pub(super) struct Rotated {
 impl Rotated {
     /// A new file at `path`; what is there becomes the first of the older ones.
     pub fn create(path: &Path, limit: u64, keep: u32) -> io::Result<Self> {
-        if path
-            .metadata()
-            .is_ok_and(|data| data.is_file() && data.len() > 0)
-        {
-            shift(path, keep)?;
+        match path.metadata() {
+            Ok(there) if !there.is_file() => return Err(not_regular()),
+            Ok(there) if there.len() > 0 => shift(path, keep)?,
+            // Whatever is wrong with it, opening it says.
+            Ok(_) | Err(_) => {}
         }
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let (file, written) = open(path)?;
         Ok(Self {
             path: path.to_owned(),
             limit,
             keep,
-            written: file.metadata()?.len(),
+            written,
             file,
             between_lines: true,
         })
@@ -77,15 +77,11 @@ impl Rotated {
 
     fn rotate(&mut self) -> io::Result<()> {
         shift(&self.path, self.keep)?;
-        self.open()
+        self.reopen()
     }
 
-    fn open(&mut self) -> io::Result<()> {
-        self.file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path)?;
-        self.written = self.file.metadata()?.len();
+    fn reopen(&mut self) -> io::Result<()> {
+        (self.file, self.written) = open(&self.path)?;
         Ok(())
     }
 
@@ -98,6 +94,27 @@ impl Rotated {
             Err(error) => return Err(error),
         })
     }
+}
+
+/// The file at `path` and its size. A pipe that took its place meanwhile is not waited for.
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let data = file.metadata()?;
+    if data.is_file() {
+        Ok((file, data.len()))
+    } else {
+        Err(not_regular())
+    }
+}
+
+/// A device renamed would be missed by all others.
+fn not_regular() -> io::Error {
+    let why = "it is no regular file, and --rotate renames what is full; leave --rotate out";
+    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 /// Every older file takes the place of the next, the newest that of the first.
@@ -143,7 +160,7 @@ impl Write for Rotated {
 
     fn flush(&mut self) -> io::Result<()> {
         if self.between_lines && self.was_moved()? {
-            self.open()?;
+            self.reopen()?;
         }
         self.file.flush()
     }
@@ -195,6 +212,26 @@ mod tests {
             // A line whose end came later may stand beyond.
             assert!(file.len() <= 100 + "line 199\n".len(), "{file}");
         }
+    }
+
+    #[test]
+    fn what_is_no_regular_file_stays_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        let error = Rotated::create(&path, 100, 2).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(path.exists());
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+
+        // One that takes the place of the log while it is written.
+        let path = folder.path().join("log");
+        let mut rotated = Rotated::create(&path, 100, 2).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        rotated.write_all(b"a line\n").unwrap();
+        let error = rotated.flush().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]
