@@ -89,6 +89,7 @@ fn count(
     let follows = settings.watch == Watch::Calls;
     let mut bare = plan.clone();
     bare.captures = None;
+    bare.states = None;
     for function in &mut bare.functions {
         // Nothing is to be followed.
         function.reenters = false;
