@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use goinstr::attach::{Aggregation, Attached, Watch, calibration};
+use goinstr::attach::{
+    Aggregation, Attached,
+    calibration::{self, Trial},
+};
 use goinstr_common::control::{PHASE_CLOSING, PHASE_RECORDING};
 
 use crate::{
@@ -43,7 +46,10 @@ pub fn run() -> Result<()> {
 
 fn round(exe: &Path, target: &mut Target) -> Result<(f64, f64)> {
     let plan = plan_of(exe, "/^main\\.(parent|spin)$/")?;
-    let costs = calibration::measure(plan.layout, None, Watch::Calls, false, false)?;
+    let costs = calibration::measure(&Trial {
+        layout: plan.layout,
+        ..Trial::default()
+    })?;
     let before = target.time("parent", CALLS)?;
     let settings = settings(target.pid(), Aggregation::Kernel, costs);
     let attached = Attached::arm(&plan, exe, &settings)?;

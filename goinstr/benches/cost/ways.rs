@@ -12,7 +12,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use goinstr::{
     attach::{
-        Aggregation, Attached, Costs, ProgramSize, Returns, Scope, Settings, Watch, calibration,
+        Aggregation, Attached, Costs, ProgramSize, Returns, Scope, Settings, Watch,
+        calibration::{self, Trial},
     },
     binary::GoBinary,
     event::Reader,
@@ -120,7 +121,10 @@ impl Way {
 /// The sizes of the kernel programs as they are loaded to measure durations.
 pub fn sizes(exe: &Path) -> Result<Vec<ProgramSize>> {
     let plan = plan_of(exe, "main.work")?;
-    let costs = calibration::measure(plan.layout, None, Watch::Calls, false, false)?;
+    let costs = calibration::measure(&Trial {
+        layout: plan.layout,
+        ..Trial::default()
+    })?;
     let settings = settings(std::process::id(), Aggregation::Kernel, costs);
     Ok(ProgramSize::of_all(&plan, &settings)?)
 }

@@ -120,9 +120,7 @@ impl Kernel {
         let follow_threads = u32::from(task_pid.is_some());
         let task_pid_offset = task_pid.unwrap_or(0);
         let stacks = u32::from(settings.stacks);
-        // With states or values as well, the verifier would have too much to go through.
-        let alone = plan.states.is_none() && plan.captures.is_none();
-        let chains = u32::from(settings.chains && alone && report_slow != 0);
+        let chains = u32::from(settings.chains);
         // Of a call a shorter wait is no more than one of many.
         let told_wait = match settings.slower_than_ns {
             Some(ns) if settings.stacks && plan.states.is_some() => ns / WAITS_IN_A_CALL,

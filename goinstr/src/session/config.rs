@@ -97,6 +97,17 @@ impl Config {
             },
         }
     }
+
+    /// Whether the kernel side tells of all measured calls around each that is told of. It tells of
+    /// single calls where there is a bound; with states or values as well, the verifier would have
+    /// too much to go through.
+    pub(super) fn tells_chains(&self) -> bool {
+        self.chains
+            && self.slower_than.is_some()
+            && self.aggregation == Aggregation::Kernel
+            && self.plan.states.is_none()
+            && self.plan.captures.is_none()
+    }
 }
 
 /// Size of the ring buffer unless told otherwise: at a million records a second it is full after

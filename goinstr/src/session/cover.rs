@@ -15,13 +15,15 @@ use super::{
     SessionError,
     clock::{Clock, monotonic_ns},
     dead_man::Switch,
-    doctor::OWN_LAYOUT,
     ending::Ending,
     retirement::{GLANCE, Schedule},
 };
 use crate::{
     aggregate::{CoverLedger, CoverReport, Coverage, End, Mode, SessionInfo},
-    attach::{AttachError, BATCH, Costs, Method, OneShots, Scope, Watch, calibration},
+    attach::{
+        AttachError, BATCH, Costs, Method, OneShots, Scope, Watch,
+        calibration::{self, Trial},
+    },
     plan::CoverPlan,
     sink::CoverSink,
     target::Target,
@@ -402,8 +404,12 @@ impl State<'_> {
 /// What a hit costs on this machine, by a program that does as much with it: the one that counts.
 /// The figure is for the books only, so that nothing fails where it can't be had.
 fn hit_costs(method: Option<Method>) -> Option<Costs> {
-    let watch = Watch::Entries { callers: false };
-    calibration::measure(OWN_LAYOUT, method, watch, false, false)
+    let trial = Trial {
+        method,
+        watch: Watch::Entries { callers: false },
+        ..Trial::default()
+    };
+    calibration::measure(&trial)
         .inspect_err(|error| log::info!("what a hit costs is not known: {error}"))
         .ok()
 }

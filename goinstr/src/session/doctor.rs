@@ -5,29 +5,14 @@
 
 use crate::{
     attach::{
-        Watch, calibration,
+        calibration::{self, Trial},
         features::{self, Check, Verdict},
     },
     binary::{
-        GoBinary, LayoutDoubt, LayoutSource, PclntabSource, RecoverySp, RuntimeLayout,
-        prove_layout, verify_layout,
+        GoBinary, LayoutDoubt, LayoutSource, PclntabSource, RuntimeLayout, prove_layout,
+        verify_layout,
     },
     target::{Container, Target},
-};
-
-/// Any layout will do for goinstr's own child, which keeps to it.
-pub(super) const OWN_LAYOUT: RuntimeLayout = RuntimeLayout {
-    source: LayoutSource::Table,
-    goid: 152,
-    atomicstatus: 144,
-    waitreason: 176,
-    parent_goid: None,
-    m: 48,
-    sched_sp: 56,
-    sched_pc: 64,
-    sched_bp: 96,
-    m_curg: 184,
-    recovery: RecoverySp::InG { offset: 0 },
 };
 
 /// The kernel and this user's rights; at last goinstr measures itself.
@@ -41,7 +26,7 @@ pub fn of_machine() -> Vec<Check> {
 /// Arms, measures and disarms a child of goinstr's own: all that a measurement takes, together.
 fn own_measurement() -> Check {
     let name = "measuring";
-    match calibration::measure(OWN_LAYOUT, None, Watch::Calls, false, false) {
+    match calibration::measure(&Trial::default()) {
         Ok(costs) => Check::good(
             name,
             format!(

@@ -5,14 +5,13 @@ use std::{io, time::Duration};
 use goinstr_common::{
     control::{PHASE_CLOSING, PHASE_RECORDING},
     counter::{DROPPED_RECORDS, DROPPED_STACKS, UNBINNED, UNCAPTURED},
-    record::{CallRecord, NO_PARENT, OUTCOME_UNWOUND},
+    record::CallRecord,
     shadow::Frame,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::{
     SessionError,
-    chains::Chains,
     clock::{Clock, monotonic_ns},
     config::{Budget, Config},
     dead_man::Switch,
@@ -21,17 +20,16 @@ use super::{
     guard::{Allowance, Guard, HitCosts, Told, Watch},
     ledger,
     preparing::Prepared,
-    stacks::Stacks,
-    target_types::TargetTypes,
+    telling::Telling,
 };
 use crate::{
     aggregate::{
-        Aggregator, Bytes, CallEvent, CallValues, End, FollowedStates, Mode, OpenCall, Outcome,
-        ProbeCosts, Report, SessionInfo, ShedEvent, States, values,
+        Aggregator, End, FollowedStates, Mode, OpenCall, ProbeCosts, Report, SessionInfo,
+        ShedEvent, States,
     },
     attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
     event::{Beside, Diagnostics, Event, Reader},
-    plan::{CapturePlan, PlannedFunction, WaitSlots},
+    plan::PlannedFunction,
     sink::Sink,
     target::{Process, Target},
 };
@@ -52,23 +50,16 @@ pub(super) async fn run(
     let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
     let mut diagnostics = Diagnostics::new(attached.kernel.take_logger());
     let ring = attached.kernel.take_ring()?;
-    let stacks = config.stacks.take();
+    let clock = Clock::now();
+    let telling = Telling::new(&mut config, &settings, clock);
     let mut state = State {
         reader: Reader::new(ring, config.plan.functions.len(), settings.ring_bytes),
         aggregator: Aggregator::new(config.plan.functions.len())
             .with_distributions(sink.wants_distributions()),
         aggregation: config.aggregation,
         slower_than: settings.slower_than_ns,
-        waits: config
-            .plan
-            .states
-            .as_ref()
-            .map(|states| states.waits.clone()),
-        chains: config.chains.then(Chains::default),
-        stacks: stacks.map(|binary| Stacks::new(binary, config.load_bias)),
-        captures: config.plan.captures.clone(),
-        names: TargetTypes::of(&config),
-        clock: Clock::now(),
+        telling,
+        clock,
         began: monotonic_ns(),
         ended: None,
         shed: Vec::new(),
@@ -128,15 +119,7 @@ struct State {
     aggregation: Aggregation,
     /// Single calls at least this long are told of, in ns.
     slower_than: Option<u64>,
-    /// What goroutines wait for, where their states are followed.
-    waits: Option<WaitSlots>,
-    /// Which calls are around each, where that is asked for.
-    chains: Option<Chains>,
-    /// Where calls are, where that is asked for.
-    stacks: Option<Stacks>,
-    /// What is read of arguments and results.
-    captures: Option<CapturePlan>,
-    names: TargetTypes,
+    telling: Telling,
     clock: Clock,
     began: u64,
     /// When no call could open any more. Disarming takes a while that no rate may count.
@@ -185,7 +168,7 @@ impl State {
                     if config.target.is_over() {
                         return End::TargetExit;
                     }
-                    let report = self.report(kernel);
+                    let report = self.report(config, kernel);
                     self.write(|| sink.interval(number, &report));
                     number += 1;
                 }
@@ -262,7 +245,7 @@ impl State {
                 "{stackless} stacks or chains of callers are missing: the ring buffer was full; --ring-size makes it larger"
             );
         }
-        let mut report = self.report(kernel);
+        let mut report = self.report(config, kernel);
         count_open(&mut report, &open, now);
         let cut_off = kernel.cut_off_calls()?;
         let given_up = given_up.len() as u64;
@@ -312,7 +295,7 @@ impl State {
         }
     }
 
-    fn report(&mut self, kernel: &Kernel) -> Report {
+    fn report(&mut self, config: &Config, kernel: &Kernel) -> Report {
         let elapsed = self.ended.unwrap_or_else(monotonic_ns) - self.began;
         let mut report = self.figures(kernel, elapsed);
         for &(function, after_ns) in &self.shed {
@@ -333,12 +316,12 @@ impl State {
             // What begins between windows is not followed to its end.
             function.in_flight = 0;
         }
-        if let Some(waits) = &self.waits {
+        if let Some(plan) = &config.plan.states {
             for function in &mut report.functions {
                 function.states = kernel
                     .states(function.function)
                     .filter(|sum| sum.calls > 0)
-                    .map(|sum| States::of(&sum.times, sum.total_ns, |slot| waits.name(slot)));
+                    .map(|sum| States::of(&sum.times, sum.total_ns, |slot| plan.waits.name(slot)));
             }
         }
         report.dropped_records = kernel.counter(DROPPED_RECORDS) + kernel.counter(UNBINNED);
@@ -363,64 +346,29 @@ impl State {
             reader,
             aggregator,
             aggregation,
-            clock,
-            output,
             slower_than,
-            waits,
-            chains,
-            stacks,
-            captures,
-            names,
+            telling,
+            output,
             ..
         } = self;
-        let telling = Telling {
-            waits: waits.as_ref(),
-            captures: captures.as_ref(),
-            names,
-            clock: *clock,
-        };
-        let mut tell = |chains: &mut Option<Chains>,
-                        stacks: &mut Option<Stacks>,
-                        call: &CallRecord,
-                        beside: &Beside| {
-            let around = |chains: &mut Chains| chains.of(call);
-            let callers = chains.as_mut().map_or(Vec::new(), around);
-            let of_it = |stacks: &mut Stacks| stacks.of(call, &config.plan);
-            let stack = stacks.as_mut().and_then(of_it).map(Box::new);
-            if output.is_ok() {
-                let call = telling.single(call, beside);
-                let condition = config.condition.as_ref();
-                if condition.is_some_and(|condition| !condition.holds(call.values.as_deref())) {
-                    return;
-                }
-                *output = sink.call(&CallEvent {
-                    callers,
-                    stack,
-                    ..call
-                });
+        let mut tell = |telling: &mut Telling, call: &CallRecord, beside: &Beside| {
+            if output.is_ok()
+                && let Some(call) = telling.of(call, beside, config)
+            {
+                *output = sink.call(&call);
             }
         };
         reader.drain(|event| match (event, *aggregation) {
             (Event::Call(call, _), Aggregation::Ring) => aggregator.add_call(&call),
-            (Event::Call(call, beside), Aggregation::Kernel) => {
-                tell(chains, stacks, &call, &beside);
-            }
+            (Event::Call(call, beside), Aggregation::Kernel) => tell(telling, &call, &beside),
             (Event::Unbinned(call, beside), _) => {
                 aggregator.add_duration(&call);
                 if slower_than.is_some_and(|bound| call.duration_ns >= bound) {
-                    tell(chains, stacks, &call, &beside);
+                    tell(telling, &call, &beside);
                 }
             }
-            (Event::Chain(chain), _) => {
-                if let Some(chains) = chains {
-                    chains.take(chain);
-                }
-            }
-            (Event::Stack(stack), _) => {
-                if let Some(stacks) = stacks {
-                    stacks.take(stack);
-                }
-            }
+            (Event::Chain(chain), _) => telling.take_chain(chain),
+            (Event::Stack(stack), _) => telling.take_stack(stack),
         })
     }
 }
@@ -440,7 +388,7 @@ pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
         windows: config.duty.is_some(),
         aggregation: config.aggregation,
         slower_than_ns: config.slower_than.map(nanos),
-        chains: config.chains,
+        chains: config.tells_chains(),
         stacks: config.stacks.is_some(),
         ring_bytes: config.ring_bytes,
         target_memory: config.target.process().and_then(Process::resident_bytes),
@@ -505,63 +453,6 @@ fn probe_costs(config: &Config, costs: Costs) -> Option<ProbeCosts> {
         exit_ns: config.count.is_none().then_some(costs.exit_ns),
         floor_ns: config.count.is_none().then_some(costs.emulated.own_ns),
     })
-}
-
-/// What it takes to tell of a single call.
-struct Telling<'t> {
-    waits: Option<&'t WaitSlots>,
-    captures: Option<&'t CapturePlan>,
-    names: &'t TargetTypes,
-    clock: Clock,
-}
-
-impl Telling<'_> {
-    fn single(&self, call: &CallRecord, beside: &Beside) -> CallEvent {
-        CallEvent {
-            function: call.func,
-            goid: call.goid,
-            parent_goid: (call.parent_goid != 0).then_some(call.parent_goid),
-            start_unix_ns: self.clock.unix_ns(call.start_ns),
-            duration_ns: call.duration_ns,
-            self_ns: call.self_ns,
-            corrected_ns: call.corrected_ns,
-            outcome: if call.outcome == OUTCOME_UNWOUND {
-                Outcome::Unwound
-            } else {
-                Outcome::Returned
-            },
-            parent: (call.parent != NO_PARENT).then_some(call.parent),
-            depth: call.depth,
-            states: beside
-                .states
-                .as_ref()
-                .zip(self.waits)
-                .map(|(times, waits)| States::of(times, call.duration_ns, |slot| waits.name(slot))),
-            callers: Vec::new(),
-            stack: None,
-            values: self.values(call, beside).map(Box::new),
-        }
-    }
-
-    /// Arguments and results, as far as they were asked for and read.
-    fn values(&self, call: &CallRecord, beside: &Beside) -> Option<CallValues> {
-        let (plan, captured) = (self.captures?, beside.captured.as_ref()?);
-        let function = plan.functions.get(call.func as usize)?;
-        let read = |shapes, failed: Option<u64>| {
-            let bytes = Bytes {
-                data: &captured.data,
-                failed: failed?,
-                names: self.names,
-            };
-            Some(values(shapes, bytes))
-        };
-        let args = read(&function.parameters, captured.entry_failed);
-        let returns = read(&function.results, captured.exit_failed);
-        Some(CallValues {
-            args: args.filter(|_| plan.arguments),
-            returns: returns.filter(|_| plan.results),
-        })
-    }
 }
 
 /// Puts the calls that are open into the report.

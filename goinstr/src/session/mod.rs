@@ -18,6 +18,8 @@ mod preparing;
 mod retirement;
 mod stacks;
 mod target_types;
+mod telling;
+mod waits;
 
 pub use config::{Budget, Config, Count, Duty, RING_BYTES, ReturnsBy};
 pub use cover::{CoverConfig, cover};

@@ -5,7 +5,10 @@ use super::{
     SessionError,
     config::{Config, ReturnsBy},
 };
-use crate::attach::{AttachError, Costs, Method, Returns, Watch, calibration};
+use crate::attach::{
+    AttachError, Costs, Method, Returns, Watch,
+    calibration::{self, Trial},
+};
 
 /// Who makes the returns where nothing is said and both can.
 const BY_DEFAULT: ReturnsBy = ReturnsBy::Kernel;
@@ -22,10 +25,17 @@ pub(super) struct Prepared {
 /// Tries it on a child of goinstr's own. Forks, so there must be no other thread yet.
 pub(super) fn prepare(config: &Config) -> Result<Prepared, SessionError> {
     let watch = calibrated(config);
-    let layout = config.plan.layout;
-    let states = config.plan.states.is_some();
-    let measure =
-        |by_program| calibration::measure(layout, config.method, watch, states, by_program);
+    let measure = |by_program| {
+        calibration::measure(&Trial {
+            layout: config.plan.layout,
+            method: config.method,
+            watch,
+            states: config.plan.states.is_some(),
+            chains: config.tells_chains(),
+            stacks: config.stacks.is_some(),
+            by_program,
+        })
+    };
     if watch == Watch::Calls
         && let Some(load_bias) = by_program(config)?
     {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use goinstr_common::record::CallRecord;
 
+use super::waits::{Wait, Waits};
 use crate::{
     aggregate::{CallStack, StackAt},
     binary::{self, GoBinary, StackReader, Walked},
@@ -15,13 +16,11 @@ use crate::{
     plan::ProbePlan,
 };
 
-/// Waits kept of a goroutine at most: each is the longest so far in one of its calls.
-const WAITS: usize = 64;
-/// Goroutines whose stacks are kept at most: about 1 KB for each stack.
+/// Goroutines whose stacks at returns are kept at most: about 1 KB for each.
 const GOROUTINES: usize = 1 << 15;
 
 /// A goroutine: process and id.
-type Key = (u32, u64);
+pub(super) type Goroutine = (u32, u64);
 
 /// The stacks of calls that have not been told of yet.
 #[derive(Debug)]
@@ -30,8 +29,15 @@ pub(super) struct Stacks {
     /// What the loader added to the file's addresses: of all processes, where only one is measured.
     bias: Option<u64>,
     biases: HashMap<u32, Option<u64>>,
-    returns: HashMap<Key, StackEvent>,
-    waits: HashMap<Key, Vec<StackEvent>>,
+    returns: HashMap<Goroutine, StackEvent>,
+    waits: Waits,
+}
+
+/// What is known of where a call was, as addresses yet.
+#[derive(Debug)]
+pub(super) struct Whereabouts {
+    longest: Option<Wait>,
+    returned: Option<StackEvent>,
 }
 
 impl Stacks {
@@ -42,70 +48,54 @@ impl Stacks {
             bias,
             biases: HashMap::new(),
             returns: HashMap::new(),
-            waits: HashMap::new(),
+            waits: Waits::default(),
         }
     }
 
     /// Keeps a stack until its call comes.
     pub fn take(&mut self, stack: StackEvent) {
-        let key = (stack.tgid, stack.goid);
+        let goroutine = (stack.tgid, stack.goid);
         match stack.of {
             StackOf::Return => {
                 if self.returns.len() >= GOROUTINES {
                     self.returns.clear();
                 }
-                self.returns.insert(key, stack);
+                self.returns.insert(goroutine, stack);
             }
-            StackOf::Wait { ns } => {
-                if self.waits.len() >= GOROUTINES {
-                    self.waits.clear();
-                }
-                let waits = self.waits.entry(key).or_default();
-                if waits.len() >= WAITS {
-                    let shortest = waits
-                        .iter()
-                        .enumerate()
-                        .min_by_key(|(_, wait)| length(wait));
-                    if let Some((index, wait)) = shortest
-                        && length(wait) < ns
-                    {
-                        waits.remove(index);
-                    } else {
-                        return;
-                    }
-                }
-                waits.push(stack);
-            }
+            StackOf::Wait { ns } => self.waits.take(goroutine, Wait { ns, stack }),
         }
     }
 
-    /// The stack of a call that is told of.
-    pub fn of(&mut self, call: &CallRecord, plan: &ProbePlan) -> Option<CallStack> {
-        let key = (call.tgid, call.goid);
-        let returned = self
-            .returns
-            .remove(&key)
-            .filter(|stack| stack.start_ns == call.start_ns);
-        let end = call
-            .start_ns
-            .saturating_add(call.duration_ns)
-            .saturating_add(call.corrected_ns);
-        let within = |wait: &&StackEvent| {
-            wait.start_ns >= call.start_ns && wait.start_ns.saturating_add(length(wait)) <= end
+    /// What is kept of a call that is over, whether it is told of or not.
+    pub fn of(&mut self, call: &CallRecord) -> Whereabouts {
+        let goroutine = (call.tgid, call.goid);
+        let found = Whereabouts {
+            longest: self.waits.longest_since(goroutine, call.start_ns).cloned(),
+            returned: self
+                .returns
+                .remove(&goroutine)
+                .filter(|stack| stack.start_ns == call.start_ns),
         };
-        let waits = self.waits.get(&key).map_or(&[][..], Vec::as_slice);
-        let longest = waits.iter().filter(within).max_by_key(|wait| length(wait));
-        let longest = longest.cloned();
         if call.depth == 0 {
-            // No call is open that they could be in.
-            self.waits.remove(&key);
+            self.waits.forget(goroutine);
         }
-        if let Some(wait) = longest
-            && let Some(stack) = self.read(&wait)
-        {
-            return Some(stack);
+        found
+    }
+
+    /// The stack in words.
+    pub fn read(
+        &mut self,
+        call: &CallRecord,
+        found: Whereabouts,
+        plan: &ProbePlan,
+    ) -> Option<CallStack> {
+        if let Some(wait) = &found.longest {
+            let at = StackAt::Wait { waited_ns: wait.ns };
+            if let Some(stack) = self.symbolise(&wait.stack, at) {
+                return Some(stack);
+            }
         }
-        let mut returned = returned?;
+        let mut returned = found.returned?;
         if let (Some(first @ 0), Some(function)) = (
             returned.addresses.first_mut(),
             plan.functions.get(call.func as usize),
@@ -118,10 +108,10 @@ impl Stacks {
             let bias = self.bias_of(call.tgid)?;
             *first = site.address.0.wrapping_add(bias);
         }
-        self.read(&returned)
+        self.symbolise(&returned, StackAt::Return)
     }
 
-    fn read(&mut self, seen: &StackEvent) -> Option<CallStack> {
+    fn symbolise(&mut self, seen: &StackEvent, at: StackAt) -> Option<CallStack> {
         let bias = self.bias_of(seen.tgid)?;
         let walked = Walked {
             addresses: &seen.addresses,
@@ -129,16 +119,10 @@ impl Stacks {
             first_returns: seen.first_returns,
         };
         let mut stack = self.reader.read(&walked, bias);
-        let at = match seen.of {
-            StackOf::Return => StackAt::Return,
-            StackOf::Wait { ns } => {
-                // The place in the runtime at which it went on is not where it waited.
-                if !seen.first_returns && !stack.places.is_empty() {
-                    stack.places.remove(0);
-                }
-                StackAt::Wait { waited_ns: ns }
-            }
-        };
+        // The place in the runtime at which it went on is not where it waited.
+        if matches!(at, StackAt::Wait { .. }) && !seen.first_returns && !stack.places.is_empty() {
+            stack.places.remove(0);
+        }
         CallStack::new(at, stack)
     }
 
@@ -148,12 +132,5 @@ impl Stacks {
             let find = || binary::load_bias(binary, tgid).ok().flatten();
             *self.biases.entry(tgid).or_insert_with(find)
         })
-    }
-}
-
-fn length(wait: &StackEvent) -> u64 {
-    match wait.of {
-        StackOf::Wait { ns } => ns,
-        StackOf::Return => 0,
     }
 }

@@ -112,8 +112,8 @@ fn child(orders: i32, results: i32) -> ! {
     unsafe {
         // Not to outlive a goinstr that is killed.
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        // Some tens of milliseconds that nobody else should be in. Where it is not allowed, the medians
-        // have to do.
+        // Some tens of milliseconds that nobody else should be in. Where it is not allowed, leaving out
+        // the slowest calls has to do.
         libc::setpriority(libc::PRIO_PROCESS, 0, -20);
         let mut order = [0u8; 4];
         if libc::read(orders, order.as_mut_ptr().cast(), order.len()) != 4 {

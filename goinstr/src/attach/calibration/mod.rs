@@ -20,30 +20,72 @@ use super::{
     costs::EntryCosts, own_text,
 };
 use crate::{
-    binary::{RuntimeLayout, Vaddr},
+    binary::{LayoutSource, RecoverySp, RuntimeLayout, Vaddr},
     plan::{PlannedFunction, ProbePlan, Site, StatePlan, UnwindSites},
 };
 
 /// Size of the ring buffer: it stays empty.
 const RING_BYTES: u32 = 1 << 16;
 
-/// Measures the costs with the program as it runs for a target with this `layout`.
+/// Any layout will do for the child, which keeps to it: this is one of Go's.
+const SOME_LAYOUT: RuntimeLayout = RuntimeLayout {
+    source: LayoutSource::Table,
+    goid: 152,
+    atomicstatus: 144,
+    waitreason: 176,
+    parent_goid: None,
+    m: 48,
+    sched_sp: 56,
+    sched_pc: 64,
+    sched_bp: 96,
+    m_curg: 184,
+    recovery: RecoverySp::InG { offset: 0 },
+};
+
+/// As what the child is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial {
+    /// The layout of the target, for which the program is the same then.
+    pub layout: RuntimeLayout,
+    /// How the sites are armed; `None`: in the best way that the kernel has.
+    pub method: Option<Method>,
+    /// Where only entries are watched, so are the child's: a return then costs nothing.
+    pub watch: Watch,
+    /// Calls have clocks of their states too.
+    pub states: bool,
+    /// Calls are looked at one by one, for those to be told of that take long, with their callers.
+    pub chains: bool,
+    /// The same, with their stacks.
+    pub stacks: bool,
+    /// The kernel program makes the child's returns. This is also the trial of that: an error if the
+    /// child does not live through it or if any of its calls is missing.
+    pub by_program: bool,
+}
+
+impl Default for Trial {
+    /// Durations of calls and nothing beside.
+    fn default() -> Self {
+        Self {
+            layout: SOME_LAYOUT,
+            method: None,
+            watch: Watch::Calls,
+            states: false,
+            chains: false,
+            stacks: false,
+            by_program: false,
+        }
+    }
+}
+
+/// Measures the costs.
 ///
-/// With `states`, calls have clocks of their states too.
-/// Where only entries are watched, so are the child's: a return then costs nothing.
-///
-/// With `by_program`, the kernel program makes the child's returns. This is also the trial of that: an
-/// error if the child does not live through it or if any of its calls is missing.
-pub fn measure(
-    layout: RuntimeLayout,
-    method: Option<Method>,
-    watch: Watch,
-    states: bool,
-    by_program: bool,
-) -> Result<Costs, AttachError> {
+/// # Errors
+/// Those of arming, and [`AttachError::Calibration`] where the child did not do what it should.
+pub fn measure(trial: &Trial) -> Result<Costs, AttachError> {
     let io = |source| AttachError::Calibration { source };
+    let &Trial { layout, watch, .. } = trial;
     let mut child = Child::start().map_err(io)?;
-    let (plan, load_bias) = plan(layout, states).map_err(io)?;
+    let (plan, load_bias) = plan(layout, trial.states).map_err(io)?;
     let settings = Settings {
         scope: Scope::Process {
             pid: child.pid(),
@@ -52,17 +94,18 @@ pub fn measure(
         watch,
         shedding: false,
         windows: false,
-        returns: match by_program {
+        returns: match trial.by_program {
             true => Returns::Program { load_bias },
             false => Returns::Kernel,
         },
         aggregation: Aggregation::Kernel,
-        slower_than_ns: None,
-        stacks: false,
-        chains: false,
+        // No call takes so long: all are looked at, and none is told of.
+        slower_than_ns: (trial.chains || trial.stacks).then_some(u64::MAX),
+        stacks: trial.stacks,
+        chains: trial.chains,
         ring_bytes: RING_BYTES,
         target_memory: None,
-        method,
+        method: trial.method,
         costs: Costs::default(),
     };
     let attached = Attached::arm(&plan, Path::new("/proc/self/exe"), &settings)?;
