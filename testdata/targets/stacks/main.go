@@ -198,10 +198,12 @@ func selects() {
 	}
 }
 
-// waits tells where f waits, for at least a while, and lets it go on.
-func waits(function, reason string, f, free func()) {
+// waits tells where f waits for one of the reasons, and lets it go on when it has waited there for much
+// longer than anywhere before.
+func waits(function string, reasons []string, f, free func()) {
 	var done sync.WaitGroup
 	done.Add(1)
+	began := time.Now()
 	go func() {
 		f()
 		done.Done()
@@ -212,12 +214,15 @@ func waits(function, reason string, f, free func()) {
 		all := string(text[:runtime.Stack(text, true)])
 		for _, block := range strings.Split(all, "\n\n") {
 			head := strings.SplitN(block, "\n", 2)[0]
-			if strings.Contains(head, reason) && strings.Contains(block, function+"(") {
-				handshake.Say(map[string]any{"type": "waited", "function": function, "text": block})
-				found = true
+			for _, reason := range reasons {
+				if strings.Contains(head, "["+reason) && strings.Contains(block, function+"(") {
+					handshake.Say(map[string]any{"type": "waited", "function": function, "text": block})
+					found = true
+				}
 			}
 		}
 	}
+	time.Sleep(2 * time.Since(began))
 	free()
 	done.Wait()
 }
@@ -244,10 +249,11 @@ func main() {
 	done.Wait()
 	through(viaAssembly)
 	forger(viaForger)
-	waits("main.receives", "[chan receive", func() { receives() }, func() { values <- 1 })
+	waits("main.receives", []string{"chan receive"}, func() { receives() }, func() { values <- 1 })
 	lock.Lock()
-	waits("main.locks", "", locks, lock.Unlock)
-	waits("main.reads", "[syscall", reads, func() { syscall.Write(pipe[1], []byte{1}) })
-	waits("main.selects", "[select", selects, func() { values <- 1 })
+	// The latter since Go 1.20.
+	waits("main.locks", []string{"semacquire", "sync.Mutex.Lock"}, locks, lock.Unlock)
+	waits("main.reads", []string{"syscall"}, reads, func() { syscall.Write(pipe[1], []byte{1}) })
+	waits("main.selects", []string{"select"}, selects, func() { values <- 1 })
 	handshake.Done()
 }
