@@ -1,6 +1,12 @@
 //! Coverage of a running program: phases, lines, what is told meanwhile, and how it ends.
 
-use std::{collections::BTreeSet, fs, process::Command, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
@@ -26,7 +32,10 @@ pub fn tests() -> Vec<Test> {
         test("cover::the_targets_exit_ends_it", exit),
         test("cover::the_targets_death_ends_it", death),
         test("cover::another_program_in_the_process_ends_it", exec),
-        test("cover::killed_it_leaves_nothing", killed),
+        test("cover::killed_it_leaves_nothing", || killed(false)),
+        test("cover::killed_amid_the_load_it_leaves_nothing", || {
+            killed(true)
+        }),
         test("cover::what_did_not_run_is_listed", uncovered),
         test("cover::plugins_are_said_to_be_left_out", plugin).needing_c(),
     ];
@@ -47,12 +56,18 @@ const BOTH: &[&str] = &[
 ];
 const PERF: &[&str] = &["--attach-by", "perf_event"];
 
-/// Starts `paths` and covers it, up to the end of its first part.
-pub fn half(options: &[&str]) -> Result<(Target, Covering)> {
+/// Starts `paths` and covers it from the beginning.
+fn armed(options: &[&str]) -> Result<(Target, Covering)> {
     let exe = Build::of("paths").executable()?;
-    let mut target = Target::start(&exe, &[] as &[&str])?;
+    let target = Target::start(&exe, &[] as &[&str])?;
     let pid = target.pid.to_string();
     let covering = Covering::start(&[&["--pid", &pid, "main.*"], options].concat())?;
+    Ok((target, covering))
+}
+
+/// The same, up to the end of its first part.
+pub fn half(options: &[&str]) -> Result<(Target, Covering)> {
+    let (mut target, covering) = armed(options)?;
     target.go()?;
     target.wait_for("half")?;
     Ok((target, covering))
@@ -178,9 +193,16 @@ fn watch() -> Result<()> {
 }
 
 fn exit() -> Result<()> {
-    let (mut target, covering) = half(&[])?;
-    // Twenty times what passes between two looks.
-    thread::sleep(Duration::from_secs(1));
+    let exe = Build::of("paths").executable()?;
+    let (mut target, covering) = armed(&[])?;
+    let all = text::changed_bytes(target.pid, &exe)?;
+    target.go()?;
+    target.wait_for("half")?;
+    let deadline = Instant::now() + patience();
+    while text::changed_bytes(target.pid, &exe)? >= all {
+        ensure!(Instant::now() < deadline, "nothing that ran was taken out");
+        thread::sleep(Duration::from_millis(20));
+    }
     target.go()?;
     target.wait_for(r#""type":"done""#)?;
     target.release()?;
@@ -226,12 +248,24 @@ fn exec() -> Result<()> {
     Ok(())
 }
 
-/// Killed with all its probes in place, goinstr leaves none of them.
-fn killed() -> Result<()> {
-    let (mut target, covering) = half(&["--lines"])?;
+/// Killed with all its probes in place, or with those that are left when `some_ran`, goinstr leaves
+/// none of them.
+fn killed(some_ran: bool) -> Result<()> {
+    let exe = Build::of("paths").executable()?;
+    let (mut target, covering) = armed(&["--lines"])?;
+    if some_ran {
+        target.go()?;
+        target.wait_for("half")?;
+    }
+    let changed = text::changed_bytes(target.pid, &exe)?;
+    ensure!(changed > 0, "nothing was armed");
     covering.signal(Signal::KILL)?;
     drop(covering);
-    text::wait_until_original(target.pid, &Build::of("paths").executable()?)?;
+    text::wait_until_original(target.pid, &exe)?;
+    if !some_ran {
+        target.go()?;
+        target.wait_for("half")?;
+    }
     target.go()?;
     target.wait_for(r#""type":"done""#)?;
     target.release()
