@@ -1,7 +1,10 @@
 //! `--otlp`: spans are the calls, in the trees in which they were made; metrics are the figures of
 //! the report; and a collector that is not there, or says nothing, costs nothing but counted drops.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use opentelemetry_proto::tonic::{metrics::v1::metric::Data, trace::v1::Span};
@@ -10,6 +13,7 @@ use serde_json::Value;
 use crate::{
     Test,
     support::{
+        address,
         build::Build,
         collector::{Collector, Manner, RealCollector, attribute, built},
         measurement::Measurement,
@@ -238,28 +242,30 @@ fn metrics() -> Result<()> {
                 && point.max == function.max_ns.map(|ns| ns as f64 / 1e9),
             "{point:?}"
         );
+        if point.zero_count > 0 {
+            continue;
+        }
         // The median is in the bucket that the counts say, or one beside it (2 %).
         let base = f64::from(-point.scale).exp2().exp2();
         let edge = |index: usize| base.powf(f64::from(buckets.offset) + index as f64);
-        let mut below = point.zero_count;
+        let mut below = 0;
         let middle = buckets.bucket_counts.iter().position(|&calls| {
             below += calls;
             below * 2 >= point.count
         });
-        if let (Some(at), Some(p50)) = (middle, function.p50_ns)
-            && point.zero_count == 0
-        {
-            let p50 = p50 as f64 / 1e9;
-            ensure!(
-                edge(at) / base / 1.02 <= p50 && p50 <= edge(at + 1) * base * 1.02,
-                "{name}: {p50} is not in {}..{}",
-                edge(at),
-                edge(at + 1)
-            );
-        }
+        let (Some(at), Some(p50)) = (middle, function.p50_ns) else {
+            anyhow::bail!("no median of {function:?}, {point:?}");
+        };
+        let p50 = p50 as f64 / 1e9;
+        ensure!(
+            edge(at) / base / 1.02 <= p50 && p50 <= edge(at + 1) * base * 1.02,
+            "{name}: {p50} is not in {}..{}",
+            edge(at),
+            edge(at + 1)
+        );
         compared += 1;
     }
-    ensure!(compared > 3, "only {compared} functions were compared");
+    ensure!(compared > 3, "only {compared} medians were compared");
     let once = |name| -> Result<f64> { Ok(taken.figures(name)?.values().sum()) };
     ensure!(once("goinstr.calls.begun")? == report.ledger.entries as f64);
     ensure!(once("goinstr.probe.hits")? == report.ledger.probe_hits as f64);
@@ -275,10 +281,9 @@ fn metrics() -> Result<()> {
     Ok(())
 }
 
-/// Nobody listens where one listened a moment ago.
+/// Nobody listens there.
 fn dead() -> Result<()> {
-    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let endpoint = format!("http://{address}");
+    let endpoint = format!("http://{}", address::free()?);
     let options = ["--otlp", &endpoint, "--otlp-spans", "0"];
     let (report, _) = measured("links", "trace", &options)?;
     nothing_taken(&report)
@@ -308,43 +313,66 @@ fn rejected() -> Result<()> {
     let options = ["--otlp", &collector.endpoint, "--otlp-spans", "0"];
     let (report, _) = measured("links", "trace", &options)?;
     let exported = exported(&report)?;
-    let taken = collector.taken()?.spans.len() as u64;
+    let taken = collector.taken()?;
+    let (spans, rejected) = (taken.spans.len() as u64, taken.rejected as u64);
+    ensure!(spans > 0 && rejected >= 3, "{spans} taken, {rejected} not");
     ensure!(
-        exported.spans == taken && exported.dropped_spans > 0,
-        "{exported:?}"
-    );
-    ensure!(
-        exported.spans + exported.dropped_spans == report.calls.len() as u64,
-        "{exported:?}"
+        (exported.spans, exported.dropped_spans) == (spans, rejected)
+            && exported.thinned_spans == 0
+            && spans + rejected == report.calls.len() as u64,
+        "{spans} taken, {rejected} rejected: {exported:?}"
     );
     Ok(())
 }
 
+/// One span a second: the first tree, and another as soon as it is paid for by its spans, one a second.
 fn thinned() -> Result<()> {
     let collector = Collector::start(Manner::Takes)?;
     let options = ["--otlp", &collector.endpoint, "--otlp-spans", "1"];
-    let (report, _) = measured("links", "trace", &options)?;
+    let began = Instant::now();
+    let (report, truth) = measured("links", "trace", &options)?;
+    let seconds = began.elapsed().as_secs_f64();
     let exported = exported(&report)?;
     let taken = collector.taken()?;
     ensure!(
-        exported.thinned_spans > 0
-            && exported.dropped_spans == 0
+        exported.dropped_spans == 0
             && exported.spans == taken.spans.len() as u64
             && exported.spans + exported.thinned_spans == report.calls.len() as u64,
-        "{exported:?}"
+        "{exported:?} of {} calls",
+        report.calls.len()
     );
-    // Whole trees: whoever names a parent, has it.
-    for span in taken
-        .spans
-        .iter()
-        .filter(|span| !span.parent_span_id.is_empty())
-    {
-        let mut all = taken.spans.iter();
-        ensure!(
-            all.any(|other| other.span_id == span.parent_span_id),
-            "{span:?} has lost its parent"
-        );
+    // Whole trees: each is all the calls of one of the target's rounds, which are all alike.
+    let rounds = truth.functions["main.parent"].calls;
+    let mut round: BTreeMap<&str, u64> = BTreeMap::new();
+    for call in &report.calls {
+        *round.entry(&call.function).or_default() += 1;
     }
+    for calls in round.values_mut() {
+        ensure!(*calls % rounds == 0, "{rounds} rounds, {calls} calls");
+        *calls /= rounds;
+    }
+    let mut trees: BTreeMap<&[u8], Vec<&Span>> = BTreeMap::new();
+    for span in &taken.spans {
+        trees.entry(&span.trace_id).or_default().push(span);
+    }
+    for tree in trees.values() {
+        let mut calls: BTreeMap<&str, u64> = BTreeMap::new();
+        for span in tree {
+            *calls.entry(&span.name).or_default() += 1;
+            let above = |other: &&Span| other.span_id == span.parent_span_id;
+            ensure!(
+                span.parent_span_id.is_empty() || tree.iter().any(|&other| above(&other)),
+                "{span:?} has lost its parent"
+            );
+        }
+        ensure!(calls == round, "a tree of {calls:?}, a round is {round:?}");
+    }
+    let paid_for = (trees.len().saturating_sub(1) as u64 * round.values().sum::<u64>()) as f64;
+    ensure!(
+        !trees.is_empty() && paid_for <= seconds + 1.0,
+        "{} trees of {round:?} in {seconds} s",
+        trees.len()
+    );
     Ok(())
 }
 
@@ -358,13 +386,23 @@ fn slow() -> Result<()> {
     let told = report.calls.len() as u64;
     ensure!(0 < told && told < all, "{told} of {all} calls are slow");
     ensure!(
-        exported.spans + exported.thinned_spans == told
-            && taken.spans.len() as u64 == exported.spans,
-        "{exported:?} of {told} calls"
+        (exported.spans, exported.thinned_spans) == (told, 0) && taken.spans.len() as u64 == told,
+        "{exported:?}, {} taken of {told} calls",
+        taken.spans.len()
     );
+    let mut spans: BTreeMap<&str, u64> = BTreeMap::new();
     for span in &taken.spans {
         let duration = attribute(&span.attributes, "goinstr.duration_ns").context("no duration")?;
         ensure!(duration.parse::<u64>()? >= 60_000, "{span:?}");
+        *spans.entry(&span.name).or_default() += 1;
+    }
+    // Each of these takes at least 100 µs, as its source says.
+    for name in ["main.parent", "main.parent.func1", "main.child"] {
+        let calls = report.function(name)?.calls;
+        ensure!(
+            calls > 0 && spans.get(name) == Some(&calls),
+            "{name}: {calls} calls, spans {spans:?}"
+        );
     }
     Ok(())
 }
@@ -411,10 +449,10 @@ fn collector() -> Result<()> {
         ("main.child", "main.parent.func1"),
         ("main.nested", "main.child"),
     ] {
-        let calls = truth.functions.get(name).map(|counts| counts.calls);
+        let calls = truth.functions.get(name).context("not told")?.calls;
         ensure!(
-            under.get(&(name, above)).copied() == calls,
-            "{name}: {under:?}"
+            calls > 0 && under.get(&(name, above)) == Some(&calls),
+            "{name}: {calls} calls, {under:?}"
         );
     }
     let metrics = all("resourceMetrics", "scopeMetrics", "metrics");
@@ -422,21 +460,31 @@ fn collector() -> Result<()> {
         .iter()
         .rfind(|metric| metric["name"] == "goinstr.function.duration")
         .context("no durations")?;
-    for point in durations["exponentialHistogram"]["dataPoints"]
+    let points = durations["exponentialHistogram"]["dataPoints"]
         .as_array()
-        .context("no exponential histogram")?
-    {
-        let name = &point["attributes"][0]["value"]["stringValue"];
-        let function = report
-            .functions
-            .iter()
-            .find(|one| name.as_str() == Some(&one.function))
-            .with_context(|| format!("what is {name}?"))?;
-        ensure!(
-            point["count"].as_str() == Some(&function.calls.to_string()),
-            "{point} of {function:?}"
-        );
-    }
+        .context("no exponential histogram")?;
+    let counts: BTreeMap<&str, &str> = points
+        .iter()
+        .filter_map(|point| {
+            let name = point["attributes"][0]["value"]["stringValue"].as_str()?;
+            Some((name, point["count"].as_str()?))
+        })
+        .collect();
+    let called = report
+        .functions
+        .iter()
+        .filter(|function| function.calls > 0);
+    let expected: Vec<(&str, String)> = called
+        .map(|function| (function.function.as_str(), function.calls.to_string()))
+        .collect();
+    let expected: BTreeMap<&str, &str> = expected
+        .iter()
+        .map(|(name, calls)| (*name, calls.as_str()))
+        .collect();
+    ensure!(
+        points.len() == counts.len() && counts == expected,
+        "{counts:?}, the report has {expected:?}"
+    );
     Ok(())
 }
 

@@ -27,7 +27,7 @@ use prost::Message as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::process::patience;
+use super::{address, process::patience};
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Taken {
     pub metrics: Vec<Metric>,
     pub resource: Option<Resource>,
     pub requests: usize,
+    /// Spans that it did not take.
+    pub rejected: usize,
     /// What is no OTLP.
     pub faults: Vec<String>,
 }
@@ -163,6 +165,7 @@ fn take(first: &str, body: &[u8], rejects: usize, taken: &mut Taken) -> Result<V
                 );
             }
             let rejected = rejects.min(spans.len());
+            taken.rejected += rejected;
             taken.spans.extend(spans.drain(rejected..));
             let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
                 rejected_spans: rejected as i64,
@@ -265,8 +268,7 @@ impl RealCollector {
     pub fn start() -> Result<Self> {
         let executable = built("collector").map_err(anyhow::Error::msg)?;
         let folder = tempfile::tempdir()?;
-        // Free a moment ago: it does not tell which port it takes.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let address = address::free()?.to_string();
         let config = folder.path().join("config.yaml");
         std::fs::write(
             &config,

@@ -1,5 +1,6 @@
 //! What the live tests stand on: Go toolchains, targets, the real `goinstr`, its report, the books.
 
+pub mod address;
 pub mod build;
 pub mod case;
 pub mod collector;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -12,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{http, process::patience};
+use super::{address, http, process::patience};
 
 /// A running Prometheus; ends when dropped.
 pub struct Prometheus {
@@ -49,8 +48,7 @@ impl Prometheus {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, config)?;
-        // Free a moment ago: Prometheus takes no port 0 that it would tell of.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let address = address::free()?.to_string();
         let child = Command::new(executable)
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().display()))
