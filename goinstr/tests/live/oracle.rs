@@ -1,7 +1,7 @@
 //! The technique that goinstr replaces as the judge: `defer duration("pkg", "func")()` in each
 //! function, put there by a rewriter of the same source.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeMap, fs, ops::RangeInclusive};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -19,9 +19,11 @@ use crate::{
 
 /// Quantiles agree within 10 % for calls from this duration on.
 const COMPARABLE_NS: u64 = 100_000;
-/// What else the machine does is not the same for two processes. Each quantile must agree in one
-/// of so many pairs of runs; the calls must be the same in all of them.
-const ATTEMPTS: u32 = 20;
+/// Quantiles that are.
+const LONG: usize = 12;
+/// Runs of the program and its twin in turn: at least so many pairs, and as many as it takes for the
+/// medians of their quantiles to settle where the machine does other things too.
+const PAIRS: RangeInclusive<usize> = 3..=20;
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -43,16 +45,20 @@ fn together() -> Result<()> {
     let report = measurement.interrupt()?;
     target.release()?;
     same_calls(&report, &truth)?;
-    same_quantiles(&report, &truth, &mut BTreeSet::new())
+    for ((name, what), measured, own) in long(&report, &truth)? {
+        ensure!(
+            measured.abs_diff(own) <= own / 10,
+            "{what} of {name}: {measured} ns, by its own measure {own} ns"
+        );
+    }
+    Ok(())
 }
 
 /// The plain program, measured by goinstr, against its twin, which no one else measures.
 fn apart() -> Result<()> {
     let plain = Build::of("oracle").executable()?;
     let injected = injected()?.executable()?;
-    let mut agreed = BTreeSet::new();
-    let mut last = Ok(());
-    for _ in 0..ATTEMPTS {
+    until_equal(PAIRS, 10, || {
         let mut twin = Target::start(&injected, &[""; 0])?;
         twin.go()?;
         let truth = twin.truth()?;
@@ -65,12 +71,55 @@ fn apart() -> Result<()> {
         let report = measurement.interrupt()?;
         target.release()?;
         same_calls(&report, &truth)?;
-        last = same_quantiles(&report, &truth, &mut agreed);
-        if last.is_ok() {
-            break;
+        long(&report, &truth)
+    })
+}
+
+/// Runs it until the medians of each quantile over all runs are the same, but for one `part`th. What
+/// else the machine does is not the same for two runs, so how much the program differs from
+/// itself from run to run is no difference either.
+pub fn until_equal(
+    runs: RangeInclusive<usize>,
+    part: u64,
+    mut once: impl FnMut() -> Result<Vec<Compared>>,
+) -> Result<()> {
+    let mut all: BTreeMap<Quantile, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+    for run in 1..=*runs.end() {
+        for (quantile, seen, told) in once()? {
+            let (measured, own) = all.entry(quantile).or_default();
+            measured.push(seen);
+            own.push(told);
         }
+        if run < *runs.start() {
+            continue;
+        }
+        let differences: Vec<String> = all
+            .iter()
+            .filter_map(|(quantile, (measured, own))| difference(quantile, measured, own, part))
+            .collect();
+        if differences.is_empty() {
+            return Ok(());
+        }
+        ensure!(run < *runs.end(), "{}", differences.join("\n"));
     }
-    last
+    Ok(())
+}
+
+/// The value with so many hundredths of all values below it.
+fn hundredths(values: &[u64], n: usize) -> u64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.get(values.len() * n / 100).copied().unwrap_or(0)
+}
+
+/// In what the medians differ by more than one `part`th, and by more than what lies between the
+/// quarters of what the program told.
+fn difference((name, what): &Quantile, measured: &[u64], own: &[u64], part: u64) -> Option<String> {
+    let told = hundredths(own, 50);
+    let spread = hundredths(own, 75) - hundredths(own, 25);
+    let difference = hundredths(measured, 50).abs_diff(told);
+    (difference > (told / part).max(spread))
+        .then(|| format!("{what} of {name}: {measured:?} ns, by its own measure {own:?} ns"))
 }
 
 /// The twin: written once for all tests.
@@ -106,35 +155,41 @@ fn same_calls(report: &Report, truth: &Truth) -> Result<()> {
     Ok(())
 }
 
-/// Compares the quantiles that have not agreed before, and adds to those that have.
-fn same_quantiles(
+/// Function and quantile.
+type Quantile = (String, &'static str);
+
+/// What was measured, and what the program itself told.
+type Compared = (Quantile, u64, u64);
+
+/// Those of all functions that are long enough to be compared.
+fn long(report: &Report, truth: &Truth) -> Result<Vec<Compared>> {
+    let long = quantiles(report, truth, |_, _| true)?;
+    ensure!(long.len() >= LONG, "only {long:?} are long enough");
+    Ok(long)
+}
+
+/// Of the wanted functions and quantiles those that are long enough to be compared.
+pub fn quantiles(
     report: &Report,
     truth: &Truth,
-    agreed: &mut BTreeSet<(String, &'static str)>,
-) -> Result<()> {
-    let mut differences = Vec::new();
+    wanted: impl Fn(&str, &str) -> bool,
+) -> Result<Vec<Compared>> {
+    let mut all = Vec::new();
     for (name, line) in durations(truth) {
         let function = report.function(name)?;
         for (what, measured, own) in [
             ("p50", function.p50_ns, &line["p50_ns"]),
             ("p99", function.p99_ns, &line["p99_ns"]),
         ] {
-            let own = own.as_u64().context("the twin told no quantile")?;
-            let measured = measured.with_context(|| format!("no {what} of {name}"))?;
-            if own < COMPARABLE_NS {
+            if !wanted(name, what) {
                 continue;
             }
-            let quantile = (name.to_owned(), what);
-            if measured.abs_diff(own) <= own / 10 {
-                agreed.insert(quantile);
-            } else if !agreed.contains(&quantile) {
-                differences.push(format!(
-                    "{what} of {name}: {measured} ns, by its own measure {own} ns"
-                ));
+            let own = own.as_u64().context("the twin told no quantile")?;
+            let measured = measured.with_context(|| format!("no {what} of {name}"))?;
+            if own >= COMPARABLE_NS {
+                all.push(((name.to_owned(), what), measured, own));
             }
         }
     }
-    ensure!(differences.is_empty(), "{}", differences.join("\n"));
-    ensure!(agreed.len() >= 12, "only {agreed:?} are long enough");
-    Ok(())
+    Ok(all)
 }
