@@ -72,7 +72,7 @@ fn proven(go: &Toolchain) -> Result<()> {
     let mut target = Target::start(&newer(go)?, &["done"])?;
     let measurement = Measurement::start(target.pid, &["main.work"])?;
     target.go()?;
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    target.wait_for("progress")?;
     target.go()?;
     let truth = target.truth()?;
     let report = measurement.interrupt()?;

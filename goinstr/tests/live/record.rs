@@ -14,7 +14,7 @@ use crate::{
     support::{
         build::{self, Build},
         measurement::{Measurement, goinstr},
-        process::Target,
+        process::{Target, patience},
         report::Report,
         toolchain,
         truth::{Truth, shape_free},
@@ -434,7 +434,7 @@ fn kill() -> Result<()> {
     target.go()?;
     let truth = target.truth()?;
     // Each second something is written: the frame after the calls is there when a later one is.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + patience();
     let calls: u64 = truth.functions.values().map(|counts| counts.calls).sum();
     loop {
         let lines = text(&path, &["--json"]).unwrap_or_default();

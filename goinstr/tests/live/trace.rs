@@ -7,7 +7,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
     Test,
-    support::{build::Build, case::Case, process::Target, toolchain},
+    support::{
+        build::Build,
+        case::Case,
+        process::{Target, patience},
+        toolchain,
+    },
     test,
 };
 
@@ -83,7 +88,7 @@ fn rotated() -> Result<()> {
         .stdout(std::process::Stdio::null())
         .spawn()?;
     // The session line is there when the probes are.
-    let deadline = std::time::Instant::now() + crate::support::process::patience();
+    let deadline = std::time::Instant::now() + patience();
     while std::fs::metadata(&path).map_or(0, |data| data.len()) == 0 {
         ensure!(std::time::Instant::now() < deadline, "nothing was written");
         ensure!(goinstr.try_wait()?.is_none(), "goinstr has ended");
@@ -133,12 +138,11 @@ fn trees() -> Result<()> {
         .spawn()?;
     let mut lines =
         crate::support::lines::Lines::of("goinstr", goinstr.stdout.take().context("no stdout")?);
-    let patience = std::time::Duration::from_secs(60);
-    lines.wait_for("the heading", patience, |line| line.starts_with("time "))?;
+    lines.wait_for("the heading", patience(), |line| line.starts_with("time "))?;
     target.go()?;
     target.truth()?;
     target.release()?;
-    lines.wait_for_end(patience)?;
+    lines.wait_for_end(patience())?;
     ensure!(goinstr.wait()?.success(), "goinstr failed");
     let shown: Vec<String> = lines
         .seen

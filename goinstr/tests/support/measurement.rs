@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use super::{counted::Counted, lines::Lines, process::patience, report::Report};
 
@@ -108,6 +109,19 @@ impl Measurement {
     pub fn wait_for(&mut self, part: &str) -> Result<String> {
         self.lines
             .wait_for(part, patience(), |line| line.contains(part))
+    }
+
+    /// Waits until so many calls of a function have been seen, by a measurement with `--interval`.
+    pub fn wait_for_calls(&mut self, function: &str, calls: u64) -> Result<()> {
+        let seen = |line: &str| {
+            serde_json::from_str::<Value>(line).is_ok_and(|line| {
+                line["type"] == "function"
+                    && line["function"] == function
+                    && line["calls"].as_u64() >= Some(calls)
+            })
+        };
+        let what = format!("{calls} calls of {function}");
+        self.lines.wait_for(&what, patience(), seen).map(drop)
     }
 
     /// Waits for an end that is not its own doing; what it said on stderr.

@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
-use std::{thread, time::Duration};
 
 use super::{Fault, Times, attaching, some_time, times, wait};
 use crate::{
@@ -74,12 +73,12 @@ fn goinstr_killed() -> Result<()> {
         ensure!(target.alive()?, "the target did not survive");
     }
     // It counts on, and so does the next goinstr.
-    let measurement = Measurement::start(target.pid, &["main.work"])?;
-    thread::sleep(Duration::from_millis(200));
+    let args = ["main.work", "--interval", "100ms"];
+    let mut measurement = Measurement::start(target.pid, &args)?;
+    measurement.wait_for_calls("main.work", 1)?;
     target.go()?;
     target.truth()?;
     let report = measurement.interrupt()?;
-    ensure!(report.function("main.work")?.calls > 0, "no load");
     ensure!(report.ledger.lost_in_all() == 0, "{:?}", report.ledger);
     target.release()
 }
