@@ -93,7 +93,27 @@ struct Sleeper(Child);
 
 impl Sleeper {
     fn start(program: &Path) -> Self {
-        Self(Command::new(program).arg("60").spawn().expect("spawn"))
+        let child = loop {
+            match Command::new(program).arg("60").spawn() {
+                // Another thread was spawning while it was written, and has it open until it executes.
+                Err(busy) if busy.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now();
+                }
+                spawned => break Self(spawned.expect("spawn")),
+            }
+        };
+        // `spawn` may return before the new program is all there; its arguments come last.
+        let arguments = format!("/proc/{}/cmdline", child.0.id());
+        let started = || {
+            let all = std::fs::read(&arguments);
+            all.is_ok_and(|all| all.starts_with(text(program).as_bytes()))
+        };
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while !started() {
+            assert!(std::time::Instant::now() < deadline, "{program:?}");
+            std::thread::yield_now();
+        }
+        child
     }
 
     fn pid(&self) -> String {
@@ -254,7 +274,7 @@ fn go_in_a_library_of_a_c_program_is_found() {
         return;
     };
     let pid = program.pid();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
     loop {
         // The library is loaded some time after the start.
         let list = goinstr(&["list", "--pid", &pid, "main.fib"]);

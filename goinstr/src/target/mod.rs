@@ -15,6 +15,8 @@ mod namespace;
 mod process;
 mod procfs;
 mod search;
+#[cfg(test)]
+mod started;
 
 use std::path::{Path, PathBuf};
 

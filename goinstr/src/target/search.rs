@@ -78,10 +78,10 @@ fn others() -> Result<impl Iterator<Item = Pid>, TargetError> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Command};
+    use std::process::Child;
 
     use super::*;
-    use crate::target::{Executable, Selection, Target};
+    use crate::target::{Executable, Selection, Target, started::started};
 
     /// A copy of `sleep` under a name that nothing else has, longer than a comm.
     fn program() -> (tempfile::TempDir, PathBuf, String) {
@@ -108,9 +108,9 @@ mod tests {
         let (_dir, path, name) = program();
         let error = by_name(&name).expect_err("not yet");
         assert!(matches!(error, TargetError::NoSuchName { .. }), "{error}");
-        let first = Command::new(&path).arg("60").spawn().expect("spawn");
+        let first = started(&path);
         assert_eq!(by_name(&name).expect("found").pid(), Pid(first.id()));
-        let second = Command::new(&path).arg("60").spawn().expect("spawn");
+        let second = started(&path);
         let error = by_name(&name).expect_err("two").to_string();
         assert!(error.contains(&first.id().to_string()), "{error}");
         assert!(error.contains(&second.id().to_string()), "{error}");
@@ -123,7 +123,7 @@ mod tests {
         let (dir, path, _) = program();
         let link = dir.path().join("other-name");
         std::fs::hard_link(&path, &link).expect("link");
-        let child = Command::new(&link).arg("60").spawn().expect("spawn");
+        let child = started(&link);
         let target = Target::find(&Selection::Exe(path.clone())).expect("found");
         let Target::Executable {
             executable,

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    io::Write as _,
+    io::{ErrorKind, Write as _},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -20,6 +20,23 @@ pub fn patience() -> Duration {
         .ok()
         .and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(seconds.unwrap_or(120))
+}
+
+/// Spawns a command whose executable we may have written ourselves: whatever other threads were
+/// spawning meanwhile has our files open until it is executed, and the kernel executes no file
+/// that somebody writes.
+pub fn spawn(command: &mut Command) -> Result<Child> {
+    let deadline = Instant::now() + patience();
+    loop {
+        match command.spawn() {
+            Err(busy)
+                if busy.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            spawned => return spawned.with_context(|| format!("can't run {command:?}")),
+        }
+    }
 }
 
 /// A target that keeps to `testdata/targets/handshake`.
@@ -43,14 +60,14 @@ impl Target {
         args: &[impl AsRef<OsStr>],
         env: &[(&str, &str)],
     ) -> Result<Self> {
-        let mut child = Command::new(exe)
+        let mut command = Command::new(exe);
+        command
             .args(args)
             .envs(env.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("can't run {}", exe.display()))?;
+            .stderr(Stdio::piped());
+        let mut child = spawn(&mut command)?;
         let name = format!("target {}", exe.display());
         let lines = Lines::of(name.clone(), child.stdout.take().context("no stdout")?);
         let errors = Lines::of(name, child.stderr.take().context("no stderr")?);

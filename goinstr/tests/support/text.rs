@@ -10,6 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+/// How long the kernel may take, where others want the CPUs or these are emulated.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Waits until all executable mappings of `exe` in the process are byte for byte the file's.
 /// The kernel takes probes out a little after the death of whoever put them in.
 pub fn wait_until_original(pid: u32, exe: &Path) -> Result<()> {
@@ -18,7 +21,7 @@ pub fn wait_until_original(pid: u32, exe: &Path) -> Result<()> {
 
 /// The same where the process has mapped the file under another path, as its mappings show it.
 pub fn wait_until_original_as(pid: u32, exe: &Path, mapped: &Path) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let changed = changed_bytes_as(pid, exe, mapped)?;
         if changed == 0 {

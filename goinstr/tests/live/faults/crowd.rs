@@ -14,6 +14,7 @@ use crate::{
         build::{self, Build},
         case::Case,
         measurement::Measurement,
+        process::spawn,
     },
 };
 
@@ -60,7 +61,7 @@ fn short_lived() -> Result<()> {
         let mut children = Vec::new();
         for _ in 0..2 {
             let mut child = Command::new(&exe);
-            children.push(child.arg("child").stdin(Stdio::null()).spawn()?);
+            children.push(spawn(child.arg("child").stdin(Stdio::null()))?);
         }
         for mut child in children {
             ensure!(child.wait()?.success(), "a child was harmed");
