@@ -8,7 +8,7 @@ use crate::{command, workspace};
 use anyhow::{Context, Result};
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Command, ExitCode, ExitStatus},
@@ -17,12 +17,11 @@ use std::{
 /// Begins the line that tells of a test binary without a closing line.
 pub const DIED: &str = "test binary died: ";
 
-/// What a test may look at, and sudo would not pass on.
-const PASSED_ON: [&str; 11] = [
+/// What a test may look at, and sudo would not pass on; and whatever is [`OURS`].
+const PASSED_ON: [&str; 10] = [
     "CARGO_BIN_EXE_goinstr",
     "CARGO_MANIFEST_DIR",
     "CI",
-    "GOINSTR_SEEDS",
     "HOME",
     "INSTA_UPDATE",
     "PATH",
@@ -31,6 +30,9 @@ const PASSED_ON: [&str; 11] = [
     "TERM",
     "TMPDIR",
 ];
+
+/// How the names of all variables begin that say how to test.
+const OURS: &str = "GOINSTR_";
 
 /// Set where every binary is run as root, whatever its name: benchmarks.
 const ALL_AS_ROOT: &str = "GOINSTR_RUN_ALL_AS_ROOT";
@@ -88,14 +90,14 @@ fn status(command: &[OsString]) -> Result<ExitStatus> {
     let mut run = match privileged {
         true => {
             let mut env = command::as_root("env")?;
-            for name in PASSED_ON {
-                if let Some(value) = env::var_os(name) {
-                    env.arg(assignment(name, &value));
+            for (name, value) in env::vars_os() {
+                if is_passed_on(&name) {
+                    env.arg(assignment(&name, &value));
                 }
             }
             // Root's own: the user's Go cache would be left with files that the user can't touch.
             let cache = workspace::target_dir().join("tmp/go-cache-of-root");
-            env.arg(assignment("GOCACHE", cache.as_os_str()));
+            env.arg(assignment("GOCACHE".as_ref(), cache.as_os_str()));
             env.arg(binary);
             env
         }
@@ -117,8 +119,13 @@ fn is_live(binary: &Path) -> bool {
         .is_some_and(|name| name.to_string_lossy().starts_with("live"))
 }
 
-fn assignment(name: &str, value: &std::ffi::OsStr) -> OsString {
-    let mut assignment = OsString::from(name);
+fn is_passed_on(name: &OsStr) -> bool {
+    name.to_str()
+        .is_some_and(|name| PASSED_ON.contains(&name) || name.starts_with(OURS))
+}
+
+fn assignment(name: &OsStr, value: &OsStr) -> OsString {
+    let mut assignment = name.to_owned();
     assignment.push("=");
     assignment.push(value);
     assignment
@@ -137,5 +144,15 @@ mod tests {
         assert!(!is_live(Path::new(
             "/live/target/debug/deps/goinstr-0123456789abcdef"
         )));
+    }
+
+    #[test]
+    fn what_says_how_to_test_is_passed_on() {
+        for name in ["GOINSTR_SOAK", "GOINSTR_FAULTS_TABLE", "PYTHONPATH"] {
+            assert!(is_passed_on(name.as_ref()), "{name}");
+        }
+        for name in ["LD_PRELOAD", "MY_GOINSTR_SOAK", "GOCACHE"] {
+            assert!(!is_passed_on(name.as_ref()), "{name}");
+        }
     }
 }
