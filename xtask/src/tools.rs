@@ -1,5 +1,5 @@
 //! The tools that the tests look at goinstr's output with: tmux from Debian, Prometheus and promtool
-//! out of Debian's package, Perfetto's Python package; the latter three in `~/.cache/goinstr/tools`.
+//! out of Debian's package, Python packages; all but the first in `~/.cache/goinstr/tools`.
 //!
 //! Prometheus' package starts a server when it is installed, so it is only unpacked. What can't be
 //! had is said and left out: the tests that need it say so too, and count as skipped.
@@ -18,8 +18,13 @@ use std::{
     process::{self, Command},
 };
 
-/// Perfetto's Python package and what it needs, as pip names them.
-const PERFETTO: [&str; 2] = ["perfetto==0.59.1", "protobuf==7.36.2"];
+/// Python packages, with the folder that each brings and what pip calls it: Perfetto's definition of its
+/// traces, what that needs, and a reader of LCOV.
+const PYTHON: [(&str, &str); 3] = [
+    ("perfetto", "perfetto==0.59.1"),
+    ("google", "protobuf==7.36.2"),
+    ("lcov_cobertura", "lcov_cobertura==2.1.1"),
+];
 
 /// Fetches what is missing.
 pub fn set_up(apt: Option<&Apt>) -> Result<()> {
@@ -29,7 +34,7 @@ pub fn set_up(apt: Option<&Apt>) -> Result<()> {
         said("tmux", || tmux(apt));
         said("prometheus", || prometheus(&folder));
     }
-    said("perfetto", || perfetto(&folder, apt));
+    said("Python packages", || python(&folder, apt));
     Ok(())
 }
 
@@ -39,7 +44,7 @@ pub fn last_on_path(path: OsString) -> Result<OsString> {
     env::join_paths(all).context("a directory of PATH has a colon in its name")
 }
 
-/// Where Python finds Perfetto's package, after what it finds already.
+/// Where Python finds the packages, after what it finds already.
 pub fn python_path() -> Result<OsString> {
     let before = env::var_os("PYTHONPATH").unwrap_or_default();
     let all = env::split_paths(&before).chain([folder()?.join("python")]);
@@ -93,11 +98,15 @@ fn prometheus(folder: &Path) -> Result<()> {
     fetched
 }
 
-fn perfetto(folder: &Path, apt: Option<&Apt>) -> Result<()> {
+fn python(folder: &Path, apt: Option<&Apt>) -> Result<()> {
     let place = folder.join("python");
-    if place.join("perfetto").is_dir() && place.join("google").is_dir() {
+    let missing = PYTHON
+        .iter()
+        .filter(|(folder, _)| !place.join(folder).is_dir());
+    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if missing.is_empty() {
         return Ok(());
     }
     let mut pip = toolchains::pip_install(apt)?;
-    command::run(pip.arg("--target").arg(&place).args(PERFETTO))
+    command::run(pip.arg("--target").arg(&place).args(missing))
 }
