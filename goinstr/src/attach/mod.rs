@@ -28,6 +28,7 @@ mod sizes;
 mod states;
 mod syscall;
 mod text;
+mod urgency;
 mod windows;
 
 use std::{iter, path::Path};
@@ -41,6 +42,7 @@ pub use one_shot::{BATCH, OneShots};
 pub use program_size::ProgramSize;
 pub use settings::{Aggregation, Returns, Scope, Settings, Watch};
 pub use shedding::Shedder;
+pub use urgency::urgent;
 pub use windows::Windows;
 
 use aya::programs::raw_trace_point::RawTracePointLink;
@@ -156,6 +158,7 @@ impl Attached {
     /// Disarms every site and returns what they wrote. No program runs any more when this returns.
     #[must_use]
     pub fn disarm(self) -> Kernel {
+        urgent();
         self.shedder.disarm();
         drop(self.windows);
         drop(self.threads);

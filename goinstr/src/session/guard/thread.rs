@@ -17,7 +17,7 @@ use super::{
     watch::{Hits, Others},
 };
 use crate::{
-    attach::{AttachError, Shedder},
+    attach::{AttachError, Shedder, urgent},
     session::{clock::monotonic_ns, dead_man::Switch},
 };
 
@@ -105,6 +105,8 @@ fn run(
     ended: &AtomicBool,
     tell: &UnboundedSender<Told>,
 ) {
+    // And for the thread that takes sites out, which inherits it.
+    urgent();
     let gauge = shedder.gauge();
     let mut told_states = false;
     while !ended.load(Ordering::Relaxed) {
