@@ -161,6 +161,26 @@ fn a_wrong_command_line_is_exit_code_2() {
     );
 }
 
+/// Arguments are read at returns that are armed all the time; --where asks for them.
+#[test]
+fn durations_for_part_of_the_time_go_without_values() {
+    let wanted = [
+        "attach",
+        "--pid",
+        "1",
+        "--slower-than",
+        "1ms",
+        "--duty",
+        "10%",
+    ];
+    for values in [&["--args"][..], &["--returns"], &["--where", "n == 3"]] {
+        is_wrong(
+            &[&wanted[..], values].concat(),
+            &["cannot be used with", "--duty"],
+        );
+    }
+}
+
 #[test]
 fn help_and_version_are_exit_code_0() {
     for command in ["attach", "list", "inspect"] {

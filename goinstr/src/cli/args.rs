@@ -152,7 +152,7 @@ pub(super) struct Attach {
     /// time, and cost a fraction. Calls longer than a window (10%: 200ms) are counted and never timed; no
     /// function is left out as over budget
     #[arg(long, value_name = "PERCENT", value_parser = duty,
-          conflicts_with_all = ["count", "callers", "states", "stack", "args", "returns", "prometheus", "otlp"])]
+          conflicts_with_all = ["count", "callers", "states", "stack", "args", "returns", "condition", "prometheus", "otlp"])]
     pub duty: Option<u32>,
     /// Time from one window of --duty to the next
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "2s", requires = "duty")]
