@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use goinstr_common::chain::{CHAIN_CALLERS, ChainRecord, KIND_CHAIN};
 
 use super::BadRecord;
-use super::stack::{long, word};
+use super::bytes::{long, word};
 
 /// The measured calls around a call that is about to return.
 #[derive(Clone, Debug, PartialEq, Eq)]

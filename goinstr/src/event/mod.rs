@@ -1,5 +1,6 @@
 //! Bytes of the ring buffer → owned, checked events.
 
+mod bytes;
 mod chain;
 mod diagnostics;
 mod record;

@@ -56,7 +56,7 @@ pub enum BadRecord {
     #[error("a record of function {0}")]
     Function(u32),
     /// It has more parts than there can be.
-    #[error("a record of {0} addresses")]
+    #[error("a record of {0} parts")]
     Count(usize),
     /// Its outcome is none we know.
     #[error("a record with outcome {0}")]

@@ -5,6 +5,7 @@ use goinstr_common::stack::{
 };
 
 use super::BadRecord;
+use super::bytes::{long, word};
 
 /// What a stack is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,18 +73,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<StackEvent, BadRecord> {
             .map(|index| word(bytes, offsets + 4 * index))
             .collect(),
     })
-}
-
-/// The word at an offset; 0 beyond the end.
-pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
-    let word = bytes.get(at..).and_then(|rest| rest.first_chunk());
-    u32::from_ne_bytes(word.copied().unwrap_or_default())
-}
-
-/// Two words as one.
-pub(super) fn long(bytes: &[u8], at: usize) -> u64 {
-    let word = bytes.get(at..).and_then(|rest| rest.first_chunk());
-    u64::from_ne_bytes(word.copied().unwrap_or_default())
 }
 
 #[cfg(test)]
