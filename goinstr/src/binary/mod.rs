@@ -30,6 +30,7 @@ mod stacks;
 mod symtab;
 #[cfg(test)]
 mod tests;
+mod type_name;
 mod verify;
 mod version;
 mod wait_reason;
@@ -50,5 +51,6 @@ pub use moduledata::PclntabSource;
 pub use source::{Inlined, Source, Span};
 pub use sources::SymbolSources;
 pub use stacks::{GoStatus, GoroutineState, Snapshot, goroutines};
+pub use type_name::type_name;
 pub use verify::{LayoutDoubt, load_bias, prove_layout, verify_layout};
 pub use walked::{StackReader, Walked, WalkedStack};
