@@ -113,7 +113,7 @@ impl Attached {
             true => states::follow_threads(&mut kernel.ebpf),
             false => None,
         };
-        let armed_throughout = sites.len();
+        let all_sites = sites.len();
         let windows = match (settings.windows, method) {
             (false, _) => None,
             (true, Method::PerfEvent) => return Err(AttachError::NoWindows),
@@ -136,7 +136,7 @@ impl Attached {
             kernel,
             method,
             returns: settings.returns,
-            sites: armed_throughout,
+            sites: all_sites,
             shedder: Shedder::new(links, gauge),
             follows_threads: threads.is_some(),
             threads,

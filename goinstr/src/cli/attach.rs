@@ -28,12 +28,10 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
     // Before anything is armed: a path that can't be written must not cost the target a hit.
     let out = attach.output.open_unwaiting()?;
     let delivery = out.delivery();
-    let main = sink(attach, out);
     let slower_than = attach.slower_than.map(session::nanos);
-    let mut sink = {
-        let full_screen = attach.views.full_screen(&attach.output);
-        attach.views.around(main, slower_than, full_screen)?
-    };
+    let full_screen = attach.views.full_screen(&attach.output);
+    let main = sink(attach, out, full_screen);
+    let mut sink = attach.views.around(main, slower_than, full_screen)?;
     let go_version = binary.go_version().map(str::to_owned);
     let arch = binary.arch().name();
     let load_bias = subject::load_bias(&target, &binary);
@@ -115,7 +113,7 @@ pub(super) fn explain(target: &Target, plan: &ProbePlan) {
     }
 }
 
-fn sink(attach: &Attach, out: impl Write + 'static) -> Box<dyn Sink> {
+fn sink(attach: &Attach, out: impl Write + 'static, full_screen: bool) -> Box<dyn Sink> {
     match attach.output.format {
         Format::Json => Box::new(JsonSink::new(out, attach.intervals)),
         Format::Table => {
@@ -128,7 +126,7 @@ fn sink(attach: &Attach, out: impl Write + 'static) -> Box<dyn Sink> {
                     .is_terminal()
                     .then_some(|| Size::of(std::io::stdout())),
             };
-            if attach.views.full_screen(&attach.output) {
+            if full_screen {
                 let slower_than = attach.slower_than.map(session::nanos);
                 return Box::new(TerminalSink::new(out, options, slower_than));
             }

@@ -98,19 +98,24 @@ impl Capture {
         let Some(wanted) = &self.wanted else {
             return Ok(None);
         };
+        let asked = match (wanted.arguments, &self.condition) {
+            (_, Some(_)) => "--where",
+            (true, None) => "--args",
+            (false, None) => "--returns",
+        };
         let captures = CapturePlan::of(binary, plan, wanted);
         let mut without = 0usize;
         for (function, capture) in plan.functions.iter().zip(&captures.functions) {
             if let Some(obstacle) = capture.obstacle {
                 without += 1;
-                log::info!("{}: no arguments: {obstacle}", function.name);
+                log::info!("{}: no values: {obstacle}", function.name);
             }
         }
         let all = captures.functions.len();
         if without == all {
             let why = captures.functions.iter().find_map(|f| f.obstacle);
             return Err(Failure::failed(format_args!(
-                "--args: the arguments of none of the functions can be read: {}",
+                "{asked}: the values of none of the functions can be read: {}",
                 why.unwrap_or("there are none")
             )));
         }
@@ -127,7 +132,7 @@ impl Capture {
         }
         if without > 0 {
             log::warn!(
-                "the arguments of {without} of {all} functions can't be read (-v says which, and why)"
+                "the values of {without} of {all} functions can't be read (-v says which, and why)"
             );
         }
         Ok(Some(captures))
