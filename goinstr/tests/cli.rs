@@ -523,6 +523,39 @@ fn what_cannot_be_measured_is_listed_with_its_reason() {
     assert_eq!(compare.expect("listed")["reason"], "tail_call");
 }
 
+/// A sparse file may be as large as it likes, and a segment may claim all of it: it is not gone through.
+#[test]
+fn a_file_of_a_terabyte_is_refused() {
+    const TERABYTE: u64 = 1 << 40;
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("sparse");
+    // An ELF header and a segment (`elf(5)`), as of an x86_64 program without sections.
+    let mut elf = [0; 120];
+    elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    for (at, value) in [
+        (16, 2),
+        (18, 62),
+        (20, 1),
+        (52, 64),
+        (54, 56),
+        (56, 1),
+        (64, 1),
+        (68, 5),
+    ] {
+        elf[at] = value;
+    }
+    for (at, value) in [(32, 64), (80, 0x40_0000), (96, TERABYTE), (104, TERABYTE)] {
+        elf[at..at + 8].copy_from_slice(&u64::to_le_bytes(value));
+    }
+    std::fs::write(&path, elf).expect("write");
+    let file = std::fs::OpenOptions::new().write(true).open(&path);
+    if let Err(why) = file.expect("open").set_len(TERABYTE) {
+        eprintln!("SKIPPED: this file system has no files of a terabyte: {why}");
+        return;
+    }
+    fails(&["list", text(&path)], 1, &["no Go function table"]);
+}
+
 #[test]
 fn a_reader_that_closes_early_is_no_error() {
     let Some(names) = names() else { return };
@@ -572,6 +605,55 @@ fn an_output_file_holds_what_stdout_would() {
     let to_stdout = stdout(&goinstr(&["list", text(&names)]).success());
     assert_eq!(std::fs::read_to_string(&file).expect("read"), to_stdout);
     assert!(to_stdout.contains("main.outer"), "{to_stdout}");
+}
+
+/// Runs a list on a terminal of its own, and gives what came on it; `None` (and why, on stderr) without one.
+fn on_a_terminal(pager: &str, arguments: &str) -> Option<String> {
+    let command = format!("'{}' list {arguments}", env!("CARGO_BIN_EXE_goinstr"));
+    let terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("PAGER", pager)
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::null())
+        .output();
+    let Ok(output) = terminal else {
+        eprintln!("SKIPPED: there is no script(1) to have a terminal by");
+        return None;
+    };
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{shown}");
+    Some(shown)
+}
+
+#[test]
+fn a_list_on_a_terminal_is_paged_by_the_user_s_pager() {
+    let Some(names) = names() else { return };
+    let dir = tempfile::tempdir().expect("tempdir");
+    let paged = dir.path().join("paged");
+    let names = text(&names);
+    let list = stdout(&goinstr(&["list", names, "main.*"]).success());
+    let arguments = format!("'{names}' 'main.*'");
+    // With arguments, as PAGER may have.
+    let pager = format!("cat > '{}'", text(&paged));
+    let Some(shown) = on_a_terminal(&pager, &arguments) else {
+        return;
+    };
+    assert!(!shown.contains("main.outer"), "{shown}");
+    assert_eq!(std::fs::read_to_string(&paged).expect("paged"), list);
+
+    // A reader who has seen enough is no error.
+    on_a_terminal("true", &arguments);
+    let shown = on_a_terminal("cat", &arguments).expect("a terminal");
+    assert!(shown.contains("main.outer"), "{shown}");
+    // JSON is for scripts, and a file or a pipe is no terminal.
+    std::fs::remove_file(&paged).expect("removed");
+    let json = format!("--output json {arguments}");
+    let shown = on_a_terminal(&pager, &json).expect("a terminal");
+    assert!(shown.contains(r#""type":"listed""#), "{shown}");
+    let mut piped = Command::new(env!("CARGO_BIN_EXE_goinstr"));
+    let piped = piped.args(["list", names, "main.*"]).env("PAGER", &pager);
+    assert_eq!(piped.output().expect("runs").stdout, list.as_bytes());
+    assert!(!paged.exists(), "paged what nobody reads on a terminal");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use gimli::{
 };
 
 use super::Vaddr;
+use super::dwarf_units::Units;
 use super::go_type::{
     Field, GoKind, GoType, Parameter, SeenRegister, Signature, TypeRef, TypeSource,
 };
@@ -42,8 +43,7 @@ type Entry<'s> = DebuggingInformationEntry<Slice<'s>>;
 /// A program's debug information.
 pub struct DebugTypes<'s> {
     dwarf: gimli::Dwarf<Slice<'s>>,
-    /// Begin of each unit in `.debug_info`, ascending.
-    headers: Vec<gimli::UnitHeader<Slice<'s>>>,
+    all: Units<'s>,
     units: RefCell<HashMap<usize, Option<Rc<gimli::Unit<Slice<'s>>>>>>,
     types: RefCell<HashMap<TypeRef, Option<Rc<GoType>>>>,
 }
@@ -55,14 +55,9 @@ impl<'s> DebugTypes<'s> {
         let dwarf = sections
             .0
             .borrow(|bytes| EndianSlice::new(bytes, LittleEndian));
-        let mut headers = Vec::new();
-        let mut units = dwarf.units();
-        while let Ok(Some(header)) = units.next() {
-            headers.push(header);
-        }
         Self {
+            all: Units::of(&dwarf),
             dwarf,
-            headers,
             units: RefCell::default(),
             types: RefCell::default(),
         }
@@ -74,7 +69,7 @@ impl<'s> DebugTypes<'s> {
         let mut wanted: Vec<u64> = entries.iter().map(|entry| entry.0).collect();
         wanted.sort_unstable();
         let mut found = HashMap::new();
-        for index in 0..self.headers.len() {
+        for index in 0..self.all.headers.len() {
             if found.len() == wanted.len() {
                 break;
             }
@@ -93,8 +88,10 @@ impl<'s> DebugTypes<'s> {
         if let Some(unit) = self.units.borrow().get(&index) {
             return unit.clone();
         }
-        let header = *self.headers.get(index)?;
-        let unit = self.dwarf.unit(header).ok().map(Rc::new);
+        let header = *self.all.headers.get(index)?;
+        let abbreviations = self.all.abbreviations(&header)?;
+        let unit = gimli::Unit::new_with_abbreviations(&self.dwarf, header, abbreviations);
+        let unit = unit.ok().map(Rc::new);
         self.units.borrow_mut().insert(index, unit.clone());
         unit
     }
@@ -259,7 +256,7 @@ impl<'s> DebugTypes<'s> {
                 .debug_info_offset()
                 .is_some_and(|begin| begin <= offset)
         };
-        let index = self.headers.partition_point(begins).checked_sub(1)?;
+        let index = self.all.headers.partition_point(begins).checked_sub(1)?;
         let unit = self.unit(index)?;
         let within: UnitOffset = offset.to_unit_offset(&unit.header)?;
         let entry = unit.entry(within).ok()?;

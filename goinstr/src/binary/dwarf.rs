@@ -9,6 +9,7 @@ use gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
 use object::elf::{ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD};
 use object::read::{CompressedData, CompressionFormat};
 
+use super::dwarf_units::Units;
 use super::elf::Elf;
 use super::field::{u32_at, u64_at};
 
@@ -44,10 +45,13 @@ pub(super) fn struct_fields(elf: &Elf, wanted: &[&str]) -> Option<StructFields> 
     let sections = DwarfSections::load(|id| Ok::<_, ()>(load_for_layout(elf, id))).ok()?;
     let dwarf = sections.borrow(|bytes| EndianSlice::new(bytes, LittleEndian));
     let mut found = StructFields::new();
-    let mut units = dwarf.units();
-    while let Ok(Some(header)) = units.next() {
+    let units = Units::of(&dwarf);
+    for header in &units.headers {
+        let Some(abbreviations) = units.abbreviations(header) else {
+            continue;
+        };
         // A unit of C code that gimli can't read must not hide the Go units after it.
-        let _ = search_unit(&dwarf, &header, wanted, &mut found);
+        let _ = search_unit(&dwarf, header, &abbreviations, wanted, &mut found);
         if found.len() == wanted.len() {
             break;
         }
@@ -61,6 +65,7 @@ type Slice<'a> = EndianSlice<'a, LittleEndian>;
 fn search_unit<'a>(
     dwarf: &gimli::Dwarf<Slice<'a>>,
     header: &gimli::UnitHeader<Slice<'a>>,
+    abbreviations: &gimli::Abbreviations,
     wanted: &[&str],
     found: &mut StructFields,
 ) -> gimli::Result<()> {
@@ -72,8 +77,7 @@ fn search_unit<'a>(
             _ => None,
         }
     };
-    let abbreviations = header.abbreviations(&dwarf.debug_abbrev)?;
-    let mut cursor = header.entries(&abbreviations);
+    let mut cursor = header.entries(abbreviations);
     // The structure whose members are being read, and its depth.
     let mut inside: Option<(&str, isize)> = None;
     while let Some(entry) = cursor.next_dfs()? {

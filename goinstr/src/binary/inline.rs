@@ -19,6 +19,9 @@ pub(super) const FUNCDATA_TREE: u8 = 3;
 /// Nodes of one function's tree: the largest seen, in generated code, has some ten thousand.
 pub(super) const NODE_LIMIT: u64 = 1 << 20;
 
+/// Nodes of all trees: hugo, with 88,000 functions, has 156,000. Trees that overlap may claim any number.
+const NODES_LIMIT: u64 = 1 << 24;
+
 /// Callers by the name of what was inlined into them.
 #[derive(Debug, Default)]
 pub(super) struct InlineIndex {
@@ -48,6 +51,12 @@ impl InlineIndex {
                 (nodes <= NODE_LIMIT).then_some((index as u32, address, nodes * shape.size))
             })
             .collect();
+        let nodes: u64 = trees.iter().map(|tree| tree.2 / shape.size).sum();
+        if nodes > NODES_LIMIT {
+            return Err(Fault::Damaged(
+                "its inline trees have more nodes than a program's",
+            ));
+        }
         // They stand together: one read serves all.
         let Some(start) = trees.iter().map(|tree| tree.1).min() else {
             return Ok(Self::default());

@@ -8,6 +8,7 @@ mod build_info;
 pub mod code;
 mod debug_types;
 mod dwarf;
+mod dwarf_units;
 mod elf;
 mod error;
 mod field;
@@ -15,6 +16,8 @@ mod frames;
 mod function;
 mod go_binary;
 mod go_type;
+#[cfg(test)]
+mod hostile;
 mod inline;
 mod layout;
 mod line;

@@ -4,6 +4,8 @@
 //! section by name is only a first guess, the proof of a pclntab is a moduledata that points to it.
 //! Format: `src/runtime/symtab.go`, `type moduledata`, of each Go version.
 
+use memchr::memmem::Finder;
+
 use super::elf::Elf;
 use super::error::Fault;
 use super::field::{u32_at, u64_at};
@@ -15,6 +17,10 @@ const SECTIONS: [&str; 2] = [".gopclntab", ".data.rel.ro.gopclntab"];
 /// Bytes that a search reads at once.
 const CHUNK: u64 = 1 << 20;
 
+/// Bytes that a search goes through: Go's linker makes no larger program. A file may claim any size, and
+/// be sparse.
+const SEARCH_LIMIT: u64 = 2 << 30;
+
 /// Consistent tables without a moduledata that a search passes over: a program may embed others.
 /// Each costs a search of its own.
 const TABLE_LIMIT: usize = 16;
@@ -24,6 +30,21 @@ const PLACE_LIMIT: usize = 4096;
 
 /// Bytes of moduledata that are read: up to `gofunc` and what follows it, in every version.
 const SIZE: u64 = 384;
+
+/// Bytes by which what is searched for is recognised, and how far behind its beginning they stand.
+struct Mark {
+    offset: usize,
+    bytes: Vec<u8>,
+}
+
+impl Mark {
+    fn at(offset: usize, bytes: &[u8]) -> Self {
+        Self {
+            offset,
+            bytes: bytes.to_vec(),
+        }
+    }
+}
 
 /// How the table was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +93,7 @@ impl ModuleData {
         search(
             elf,
             |_| true,
+            &Mark::at(Header::MARKED, &Header::mark(elf.arch())),
             |address, bytes| {
                 if Header::begins(bytes, elf.arch())
                     && let Some(header) = header_at(elf, address)?
@@ -232,8 +254,9 @@ fn places(elf: &Elf, first: u64, second: u64) -> Result<Vec<u64>, Fault> {
         search(
             elf,
             |segment_writable| segment_writable == writable,
+            &Mark::at(0, &first.to_le_bytes()),
             |address, bytes| {
-                if u64_at(bytes, 0) == Some(first) && u64_at(bytes, 8) == Some(second) {
+                if u64_at(bytes, 8) == Some(second) {
                     places.push(address);
                 }
                 Ok(places.len() >= PLACE_LIMIT)
@@ -256,12 +279,16 @@ fn places(elf: &Elf, first: u64, second: u64) -> Result<Vec<u64>, Fault> {
 }
 
 /// Visits each 8-aligned address of the segments that `wanted` (told whether it is writable)
-/// chooses, with the file's bytes from there on (at least 16), until `visit` says it is done.
+/// chooses and where `mark` is, with the file's bytes from there on (at least 16), until `visit` says it
+/// is done.
 fn search(
     elf: &Elf,
     wanted: impl Fn(bool) -> bool,
+    mark: &Mark,
     mut visit: impl FnMut(u64, &[u8]) -> Result<bool, Fault>,
 ) -> Result<(), Fault> {
+    let finder = Finder::new(&mark.bytes);
+    let mut left = SEARCH_LIMIT;
     for segment in elf
         .segments()
         .iter()
@@ -270,11 +297,22 @@ fn search(
         let mut at = segment.address.next_multiple_of(8) - segment.address;
         while at + 16 <= segment.file_size {
             let size = CHUNK.min(segment.file_size - at);
+            let Some(rest) = left.checked_sub(size) else {
+                return Ok(());
+            };
+            left = rest;
             let bytes = elf.read_raw(segment.address + at, size)?;
-            for i in (0..bytes.len() - 15).step_by(8) {
-                if visit(segment.address + at + i as u64, &bytes[i..])? {
+            let mut from = mark.offset;
+            while let Some(found) = bytes.get(from..).and_then(|rest| finder.find(rest)) {
+                let begin = from + found - mark.offset;
+                if begin % 8 == 0
+                    && bytes.len() - begin >= 16
+                    && visit(segment.address + at + begin as u64, &bytes[begin..])?
+                {
                     return Ok(());
                 }
+                // Not behind what was found: the mark may begin again within itself.
+                from += found + 1;
             }
             // The last word is looked at again with what follows it.
             at += (size - 8) & !7;

@@ -67,10 +67,18 @@ impl Header {
     /// Bytes to have for [`Header::parse`].
     pub const SIZE: u64 = 72;
 
-    /// Whether eight bytes can be the start of a table: magic, two zeros, instruction size, pointer size.
+    /// Where [`Header::mark`] stands.
+    pub const MARKED: usize = 1;
+
+    /// What a table begins with, behind the first byte: the rest of its magic, two zeros, instruction
+    /// size, pointer size.
+    pub fn mark(arch: Arch) -> [u8; 7] {
+        [0xff, 0xff, 0xff, 0, 0, quantum(arch), 8]
+    }
+
+    /// Whether bytes can be the start of a table.
     pub fn begins(bytes: &[u8], arch: Arch) -> bool {
-        matches!(bytes, [0xf0 | 0xf1 | 0xfa, 0xff, 0xff, 0xff, 0, 0, unit, 8, ..]
-            if *unit == quantum(arch))
+        matches!(bytes, [0xf0 | 0xf1 | 0xfa, rest @ ..] if rest.starts_with(&Self::mark(arch)))
     }
 
     pub fn parse(bytes: &[u8], arch: Arch) -> Option<Self> {

@@ -5,6 +5,8 @@
 //! need any. Format: `DT_RELA` of the System V ABI. `DT_RELR` tables (`-z pack-relative-relocs`)
 //! need no work: they keep the addend at its place, which is the value at bias 0.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use object::elf;
 
 use super::Arch;
@@ -17,11 +19,17 @@ const ENTRY: u64 = 24;
 /// Bytes of the table that are read at once: a multiple of the entry's size.
 const CHUNK: u64 = ENTRY << 15;
 
+/// Bytes of the table that are gone through in all while one file is read. A program's table has some
+/// ten megabytes and is needed for some ten reads; one made to be gone through for ever has more.
+const WORK_LIMIT: u64 = 4 << 30;
+
 /// Where the relocation table is, as address and size; size 0 for none.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Relocations {
     address: u64,
     size: u64,
+    /// Bytes that were gone through.
+    work: AtomicU64,
     /// Whether the dynamic section names a library to be loaded (`DT_NEEDED`).
     pub needs_libraries: bool,
 }
@@ -51,7 +59,7 @@ impl Relocations {
     }
 
     /// Writes into `bytes`, which were read at `address`, what the relocations store there.
-    pub fn apply(self, elf: &Elf, address: u64, bytes: &mut [u8]) -> Result<(), Fault> {
+    pub fn apply(&self, elf: &Elf, address: u64, bytes: &mut [u8]) -> Result<(), Fault> {
         self.each(elf, |place, value| {
             if let Some(at) = place.checked_sub(address)
                 && let Ok(at) = usize::try_from(at)
@@ -63,7 +71,7 @@ impl Relocations {
     }
 
     /// The places that hold `target` after relocation, at most `limit` of them.
-    pub fn places_of(self, elf: &Elf, target: u64, limit: usize) -> Result<Vec<u64>, Fault> {
+    pub fn places_of(&self, elf: &Elf, target: u64, limit: usize) -> Result<Vec<u64>, Fault> {
         let mut places = Vec::new();
         self.each(elf, |place, value| {
             if value == target && places.len() < limit {
@@ -74,12 +82,17 @@ impl Relocations {
     }
 
     /// Calls `visit` with the place and value of each RELATIVE relocation.
-    fn each(self, elf: &Elf, mut visit: impl FnMut(u64, u64)) -> Result<(), Fault> {
+    fn each(&self, elf: &Elf, mut visit: impl FnMut(u64, u64)) -> Result<(), Fault> {
         let relative = u64::from(match elf.arch() {
             Arch::X86_64 => elf::R_X86_64_RELATIVE.0,
             Arch::Aarch64 => elf::R_AARCH64_RELATIVE.0,
         });
         let size = self.size.min(elf.room_at(self.address));
+        if self.work.fetch_add(size, Ordering::Relaxed) > WORK_LIMIT {
+            return Err(Fault::Damaged(
+                "its relocations and tables are too many to be a program's",
+            ));
+        }
         let mut done = 0;
         while done < size {
             let bytes = elf.read_raw(self.address + done, CHUNK.min(size - done))?;

@@ -383,7 +383,7 @@ fn half_a_program_is_called_damaged() {
 }
 
 /// Everything that can be asked, of a program that may be damaged.
-fn ask_everything(path: &Path) {
+pub(super) fn ask_everything(path: &Path) {
     let Ok(binary) = GoBinary::open(path) else {
         return;
     };
