@@ -156,8 +156,13 @@ pub fn open(bytes: &[u8]) -> Option<GoBinary> {
     GoBinary::open(Path::new(&path)).ok()
 }
 
+/// Instructions of a function that are asked for their frames.
+const ASKED: usize = 4;
+
 /// Asks all that a program's functions can be asked.
 pub fn ask_functions(binary: &GoBinary) {
+    let _ = (binary.recovery_entry(), binary.goexit_call());
+    let _ = binary.wait_reasons();
     let mut last = None;
     for function in binary.functions() {
         assert!(
@@ -171,6 +176,32 @@ pub fn ask_functions(binary: &GoBinary) {
             binary.location_at(function.entry),
         );
         let _ = (binary.deferreturn(function), binary.call_sites(function));
+        let _ = (
+            binary.arguments_size(function),
+            binary.entry_site(function).is_ok(),
+        );
+        let source = binary.source(function);
+        let starts = source.spans.iter().map(|span| span.start);
+        for at in starts.clone().chain([function.entry]).take(ASKED) {
+            let _ = (binary.frames_at(at).len(), binary.innermost_name(at));
+        }
+        for span in &source.spans {
+            assert!(
+                function.entry <= span.start && span.start < span.end && span.end <= function.end,
+                "a span outside of its function"
+            );
+            let _ = source.inlined_at(span).count();
+        }
+        if let Ok(blocks) = binary.blocks(function, starts) {
+            for block in &blocks.blocks {
+                assert!(
+                    block
+                        .site
+                        .is_none_or(|site| block.start <= site && site < block.end),
+                    "a site outside of its block"
+                );
+            }
+        }
     }
 }
 

@@ -43,6 +43,9 @@ pub struct Arguments {
     /// For how long each
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// Begin every run with this, so that it goes the same way again as far as its time reaches
+    #[arg(long)]
+    seed: Option<u32>,
     /// Add the smallest of what a run has found, and what covers something new, to fuzz/corpus
     #[arg(long)]
     keep: bool,
@@ -138,6 +141,7 @@ fn fuzz(target: &Path, name: &str, arguments: &Arguments) -> Result<()> {
         .arg(format!("-rss_limit_mb={MEMORY}"))
         .arg(format!("-max_len={LENGTH}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .args(arguments.seed.map(|seed| format!("-seed={seed}")))
         .args(["-print_final_stats=1", "-verbosity=1"]);
     command::run(&mut libfuzzer)?;
     if arguments.keep {
