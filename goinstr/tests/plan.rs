@@ -9,6 +9,19 @@ use goinstr::plan::{Pattern, PlanError, ProbePlan, plan};
 
 /// A Go program of testdata/targets, built with `flags`, or `None` (and why) without Go.
 fn build(target: &str, dir: &Path, flags: &[&str]) -> Option<PathBuf> {
+    build_with(target, dir, flags, "0")
+}
+
+/// The same of one with C in it: `None` without a C compiler too.
+fn build_cgo(target: &str, dir: &Path, flags: &[&str]) -> Option<PathBuf> {
+    if Command::new("cc").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no cc to build a target with");
+        return None;
+    }
+    build_with(target, dir, flags, "1")
+}
+
+fn build_with(target: &str, dir: &Path, flags: &[&str], cgo: &str) -> Option<PathBuf> {
     let go = Command::new("go").arg("version").output();
     if !go.is_ok_and(|go| go.status.success()) {
         eprintln!("SKIPPED: there is no go on PATH to build a target with");
@@ -21,7 +34,7 @@ fn build(target: &str, dir: &Path, flags: &[&str]) -> Option<PathBuf> {
         .arg(&binary)
         .args(flags)
         .current_dir(source.join(target))
-        .env("CGO_ENABLED", "0")
+        .env("CGO_ENABLED", cgo)
         .env("GOTOOLCHAIN", "local")
         .env("GOFLAGS", "-buildvcs=false")
         .output()
@@ -116,7 +129,12 @@ fn what_was_chosen_is_either_planned_or_skipped_with_a_reason() {
     let skipped = |name: &str| plan.skipped.iter().find(|skipped| skipped.function == name);
     let inlined = skipped("main.inlinable").expect("inlined");
     assert_eq!(inlined.reason, "inlined");
-    assert!(inlined.detail.contains("main.main"), "{}", inlined.detail);
+    let detail = &inlined.detail;
+    assert!(
+        detail.starts_with("inlined into ") && detail.contains(", try th"),
+        "{detail}"
+    );
+    assert!(detail.contains("main.main"), "{detail}");
     assert_eq!(
         skipped("internal/bytealg.Compare").expect("skipped").reason,
         "tail_call"
@@ -165,4 +183,99 @@ fn nothing_measurable_is_an_error_of_its_own() {
         assert_eq!(skipped.len(), 1);
         assert!(error.to_string().contains(pattern), "{error}");
     }
+}
+
+/// Addresses and file offsets of the loaded segments, as their headers have them (`elf(5)`).
+fn segments(elf: &[u8]) -> Vec<(u64, u64)> {
+    let word = |at: usize| u64::from_le_bytes(elf[at..at + 8].try_into().expect("eight bytes"));
+    let headers = (0..usize::from(elf[56])).map(|index| word(32) as usize + 56 * index);
+    let loaded = headers.filter(|at| elf[*at] == 1);
+    loaded.map(|at| (word(at + 16), word(at + 8))).collect()
+}
+
+/// What is added to an offset to get an address differs from segment to segment: by that of the first, a
+/// probe would be on anything.
+#[test]
+fn offsets_are_by_the_segment_that_holds_the_address() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let moved = "-ldflags=-linkmode=external '-extldflags=-Wl,--section-start=.text=0x4000000'";
+    let Some(binary) = build_cgo("cgo", dir.path(), &[moved]) else {
+        return;
+    };
+    let bytes = std::fs::read(&binary).expect("read");
+    let plan = planned(&binary, &["main.*"]).expect("a plan");
+    let truth = returns(&binary);
+    let (address, offset) = segments(&bytes)[0];
+    let mut checked = 0;
+    for function in &plan.functions {
+        let exits: Vec<u64> = function.exits.iter().map(|exit| exit.address.0).collect();
+        // The symbol table tells the calling conventions apart.
+        let names = [function.name.clone(), format!("{}.abi0", function.name)];
+        let mut expected = names.iter().filter_map(|name| truth.get(name));
+        assert!(
+            expected.any(|returns| *returns == exits),
+            "{}: {exits:x?}",
+            function.name
+        );
+        for exit in &function.exits {
+            assert_ne!(
+                exit.address.0 - exit.offset.0,
+                address - offset,
+                "the linker has put it where it is always"
+            );
+            if cfg!(target_arch = "x86_64") {
+                let at = usize::try_from(exit.offset.0).expect("fits");
+                assert_eq!(bytes[at], 0xc3, "{} {}", function.name, exit.offset);
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 0);
+}
+
+/// C functions that Go's own linker has linked stand in its tables like Go's, with no flag to tell them.
+#[test]
+fn c_that_go_s_linker_has_linked_is_not_measured() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let Some(whole) = build_cgo("cgoint", dir.path(), &["-ldflags=-linkmode=internal"]) else {
+        return;
+    };
+    let nm = Command::new("go").args(["tool", "nm"]).arg(&whole).output();
+    let nm = String::from_utf8(nm.expect("go runs").stdout).expect("UTF-8");
+    // The names that runtime/cgo's C files give their functions.
+    let is_c = |name: &str| name.starts_with("x_cgo_") || name.starts_with("_cgo_sys_");
+    let symbol = |line: &str| -> Option<(u64, String)> {
+        let [address, kind, name] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let address = u64::from_str_radix(address, 16).ok()?;
+        (matches!(kind, "T" | "t") && is_c(name)).then(|| (address, name.to_owned()))
+    };
+    let truth: BTreeMap<u64, String> = nm.lines().filter_map(symbol).collect();
+    assert!(truth.len() > 5, "{truth:?}");
+    let stripped = dir.path().join("stripped");
+    let strip = Command::new("strip")
+        .arg("-o")
+        .arg(&stripped)
+        .arg(&whole)
+        .status();
+    assert!(strip.is_ok_and(|done| done.success()));
+    for binary in [&whole, &stripped] {
+        let read = GoBinary::open(binary).expect("a Go program");
+        let mut found = 0;
+        for (address, name) in &truth {
+            let function = read.functions().iter().find(|f| f.entry.0 == *address);
+            if let Some(function) = function {
+                found += 1;
+                assert!(function.is_not_go(), "{name} is taken for Go");
+                assert!(read.call_sites(function).is_err(), "{name}");
+            }
+        }
+        assert!(found > 5, "only {found} of {truth:?} stand in a table");
+    }
+    let error = planned(&whole, &["x_cgo_*"]).expect_err("nothing to measure");
+    let PlanError::NothingMeasurable { skipped } = &error else {
+        panic!("{error}");
+    };
+    assert!(skipped.iter().all(|skipped| skipped.reason == "not_go"));
 }

@@ -1,5 +1,5 @@
-//! Programs of a Go version that goinstr's tables don't know, without DWARF: by way of trial
-//! programs of a known one that say they were built by a newer.
+//! Programs of a Go version that goinstr's tables don't know, without DWARF and with it: by way of
+//! trial programs of a known one that say they were built by a newer.
 
 use std::{
     fs,
@@ -37,18 +37,25 @@ pub fn tests() -> Vec<Test> {
     };
     let mut tests = Vec::new();
     if let Some(go) = of(NEWEST) {
-        tests.push(test("newer::proven_by_the_process", move || proven(go)));
+        tests.push(test("newer::proven_by_the_process", move || {
+            counted(&newer(go, Build::of("steady").stripped())?)
+        }));
     }
     if let Some(go) = of(OTHER) {
         tests.push(test("newer::refused_if_contradicted", move || refused(go)));
+        // Its own offsets, which are not the newest's.
+        tests.push(test(
+            "newer::measured_by_its_debug_information",
+            move || counted(&newer(go, Build::of("steady"))?),
+        ));
     }
     tests
 }
 
 /// The program built by `go`, which says that it is of Go 1.99.
-fn newer(go: &Toolchain) -> Result<PathBuf> {
-    let built = Build::of("steady").stripped().with(go).executable()?;
-    let mut bytes = fs::read(built)?;
+fn newer(go: &Toolchain, build: Build) -> Result<PathBuf> {
+    let built = build.with(go).executable()?;
+    let mut bytes = fs::read(&built)?;
     let minor: String = go.version.chars().take_while(|c| *c != ' ').collect();
     let old = format!("go{minor}");
     let new = format!("go1.99{}", old.get(6..).context("a short version")?);
@@ -62,14 +69,15 @@ fn newer(go: &Toolchain) -> Result<PathBuf> {
     for at in places {
         bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
     }
-    let path = scratch().join(format!("newer-than-{minor}"));
+    let name = built.file_name().context("a program has a name")?;
+    let path = scratch().join(format!("newer-than-{}", name.to_string_lossy()));
     fs::write(&path, bytes)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(path)
 }
 
-fn proven(go: &Toolchain) -> Result<()> {
-    let mut target = Target::start(&newer(go)?, &["done"])?;
+fn counted(exe: &Path) -> Result<()> {
+    let mut target = Target::start(exe, &["done"])?;
     let measurement = Measurement::start(target.pid, &["main.work"])?;
     target.go()?;
     target.wait_for("progress")?;
@@ -86,7 +94,7 @@ fn proven(go: &Toolchain) -> Result<()> {
 }
 
 fn refused(go: &Toolchain) -> Result<()> {
-    let exe = newer(go)?;
+    let exe = newer(go, Build::of("steady").stripped())?;
     let mut target = Target::start(&exe, &["done"])?;
     let by_pid = attach(&["--pid", &target.pid.to_string()])?;
     ensure!(
