@@ -12,6 +12,7 @@ mod fuzz;
 mod go;
 mod kernel_toolchain;
 mod lint_kernel;
+mod matrix;
 mod packages;
 mod programs;
 mod receivers;
@@ -53,6 +54,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Attach to a server under load again and again, for an hour or as long as told
     Soak(soak::Arguments),
+    /// Hold every Go version and form, and real programs, against Go's own tools, and print the table
+    Matrix(matrix::Arguments),
     /// Fetch the Go toolchains that the tests build their targets with
     Toolchains,
     /// Fetch programs that others built, for the tests to read
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Faults(arguments) => faults::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Matrix(arguments) => matrix::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Toolchains => toolchains::run(),
         Task::Programs => programs::run(),

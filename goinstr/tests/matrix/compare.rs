@@ -78,10 +78,17 @@ pub fn compare(
         }
     }
     for (at, function) in functions {
-        if !function.is_not_go() && !truth.contains_key(&at) {
-            score
+        if function.is_not_go() {
+            continue;
+        }
+        match truth.get(&at) {
+            None => score
                 .faults
-                .push(format!("{at:#x} {} does not exist", read.name(function)));
+                .push(format!("{at:#x} {} does not exist", read.name(function))),
+            Some(other) if !other.is_go() => score
+                .faults
+                .push(format!("{at:#x} {} is not Go", read.name(function))),
+            Some(_) => {}
         }
     }
     Ok(score)

@@ -225,12 +225,7 @@ impl Plan {
     fn go_build(&self, flags: &[&str], form: &str) -> Result<PathBuf, String> {
         let to = self.place(form);
         let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets");
-        let mut go = Command::new(&self.toolchain.go);
-        if let Some(home) = env::var_os("HOME") {
-            // Beside the toolchains: a standard library for each of them is large.
-            go.env("GOCACHE", Path::new(&home).join(".cache/goinstr/gocache"));
-        }
-        let output = go
+        let output = go(&self.toolchain)
             .args(["build", "-buildvcs=false", "-o"])
             .arg(&to)
             .args(flags)
@@ -239,11 +234,6 @@ impl Plan {
             .env("GOOS", "linux")
             .env("GOARCH", goarch(self.arch))
             .env("CGO_ENABLED", if self.mode.needs_c() { "1" } else { "0" })
-            .env("GOTOOLCHAIN", "local")
-            .env("GOPROXY", "off")
-            .env("GOWORK", "off")
-            .env("GOFLAGS", "")
-            .env_remove("GOROOT")
             .output()
             .map_err(|why| format!("{}: {why}", self.toolchain.go.display()))?;
         if output.status.success() {
@@ -263,6 +253,21 @@ impl Plan {
     fn native(&self) -> bool {
         self.arch.name() == env::consts::ARCH
     }
+}
+
+/// A toolchain's `go`, on its own and with nothing fetched.
+pub fn go(toolchain: &Toolchain) -> Command {
+    let mut go = Command::new(&toolchain.go);
+    if let Some(home) = env::var_os("HOME") {
+        // Beside the toolchains: a standard library for each of them is large.
+        go.env("GOCACHE", Path::new(&home).join(".cache/goinstr/gocache"));
+    }
+    go.env("GOTOOLCHAIN", "local")
+        .env("GOPROXY", "off")
+        .env("GOWORK", "off")
+        .env("GOFLAGS", "")
+        .env_remove("GOROOT");
+    go
 }
 
 /// As Go names the architecture.

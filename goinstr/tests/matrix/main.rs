@@ -6,14 +6,17 @@
 //! forms: three to four minutes with nothing built yet, half a minute afterwards. With
 //! `GOINSTR_MATRIX=all` all toolchains in all forms. What can't be built here, for want of a
 //! toolchain or of a C compiler for the architecture, is ignored, told and counted as such. Programs
-//! of Go versions without a toolchain are looked at where they are found (`prebuilt`).
+//! of Go versions without a toolchain are looked at where they are found (`prebuilt`), with
+//! `GOINSTR_MATRIX=all` the toolchains' own programs too (`shipped`). `cargo xtask matrix` runs all of it.
 
 #[path = "../support/toolchain.rs"]
 mod toolchain;
 
 mod compare;
 mod form;
+mod gosym;
 mod prebuilt;
+mod shipped;
 mod table;
 mod truth;
 
@@ -28,6 +31,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use form::{Mode, Plan};
 use goinstr::binary::Arch;
+use shipped::Shipped;
 use table::{Form, Outcome, Row, Table};
 use toolchain::Toolchain;
 
@@ -50,6 +54,10 @@ fn main() -> ExitCode {
                     .into_iter()
                     .map(|plan| trial(plan, newest, &table)),
             );
+            if is_all() {
+                let shipped = versions.iter().flat_map(|go| shipped::programs(go));
+                trials.extend(shipped.map(|program| shipped_trial(program, newest, &table)));
+            }
         }
         None => println!("no Go on PATH nor in ~/.cache/goinstr/go: nothing to compare with"),
     }
@@ -68,10 +76,11 @@ fn main() -> ExitCode {
         );
         trials.push(Trial::test("programs", || Ok(())).with_ignored_flag(true));
     }
+    let newest = versions.last().copied();
     trials.extend(
         programs
             .into_iter()
-            .map(|program| prebuilt_trial(program, &table)),
+            .map(|program| prebuilt_trial(program, newest, &table)),
     );
     let conclusion = libtest_mimic::run(&arguments, trials);
     println!("{}", table.lock().unwrap_or_else(PoisonError::into_inner));
@@ -80,7 +89,7 @@ fn main() -> ExitCode {
 
 /// What is to be built, by the oldest toolchain first.
 fn plans(versions: &[&Toolchain]) -> Vec<Plan> {
-    let all = env::var("GOINSTR_MATRIX").is_ok_and(|set| set == "all");
+    let all = is_all();
     let ends = [versions.first(), versions.last()];
 
     let mut plans = Vec::new();
@@ -100,6 +109,10 @@ fn plans(versions: &[&Toolchain]) -> Vec<Plan> {
         }
     }
     plans
+}
+
+fn is_all() -> bool {
+    env::var("GOINSTR_MATRIX").is_ok_and(|set| set == "all")
 }
 
 fn minor(toolchain: &Toolchain) -> (u32, u32) {
@@ -161,7 +174,30 @@ fn trial(plan: Plan, newest: &'static Toolchain, table: &Arc<Mutex<Table>>) -> T
     })
 }
 
-fn prebuilt_trial(program: PathBuf, table: &Arc<Mutex<Table>>) -> Trial {
+/// A program of a toolchain itself, which has its symbols: all of it is told by Go's disassembler.
+fn shipped_trial(program: Shipped, newest: &'static Toolchain, table: &Arc<Mutex<Table>>) -> Trial {
+    let table = Arc::clone(table);
+    Trial::test(program.to_string(), move || {
+        let truth = truth::read(&newest.go, &program.path)?;
+        let returns = truth::returns_by_binutils(&program.path, shipped::HOST);
+        let mut score = compare::compare(&program.path, &truth, returns.as_ref())?;
+        let faults = std::mem::take(&mut score.faults);
+        push(
+            &table,
+            Row {
+                form: program.form(),
+                outcome: Outcome::Compared(score),
+            },
+        );
+        told(faults)
+    })
+}
+
+fn prebuilt_trial(
+    program: PathBuf,
+    newest: Option<&'static Toolchain>,
+    table: &Arc<Mutex<Table>>,
+) -> Trial {
     let table = Arc::clone(table);
     let name = program
         .file_name()
@@ -173,8 +209,11 @@ fn prebuilt_trial(program: PathBuf, table: &Arc<Mutex<Table>>) -> Trial {
             prebuilt::refused(&program).map_err(Failed::from)
         });
     }
+    let Some(newest) = newest else {
+        return Trial::test(name, || Ok(())).with_ignored_flag(true);
+    };
     Trial::test(name.clone(), move || {
-        let (binary, mut score) = prebuilt::check(&program)?;
+        let (binary, mut score) = prebuilt::check(&program, newest)?;
         let faults = std::mem::take(&mut score.faults);
         let form = Form {
             version: binary.go_version().unwrap_or("unknown").to_owned(),

@@ -5,7 +5,8 @@
 //! puts some there. esbuild's releases on npm serve for the old ones: 0.14.0 is of Go 1.17, 0.14.39
 //! of 1.18, 0.17.19 of 1.20, each for both architectures. They are stripped, so there is no truth to hold the sites against; but the
 //! functions that start again when the stack was too small are those that call
-//! `runtime.morestack`, and who calls it can be seen without knowing a prologue.
+//! `runtime.morestack`, and who calls it can be seen without knowing a prologue. Which functions there
+//! are, Go's own reader of function tables tells (`gosym`).
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +20,7 @@ use goinstr::binary::{
     names,
 };
 
-use crate::compare::Score;
+use crate::{compare::Score, gosym, toolchain::Toolchain};
 
 /// The programs that are there.
 pub fn programs() -> Vec<PathBuf> {
@@ -34,9 +35,9 @@ pub fn programs() -> Vec<PathBuf> {
     programs
 }
 
-/// Whether what goinstr says of each compiled function agrees with the calls the function makes
-/// and with the bytes at its sites. `functions` of the score are those that decode.
-pub fn check(program: &Path) -> Result<(GoBinary, Score), String> {
+/// Whether the functions are those that Go's reader tells of, and whether what goinstr says of each
+/// compiled one agrees with the calls it makes and with the bytes at its sites.
+pub fn check(program: &Path, newest: &Toolchain) -> Result<(GoBinary, Score), String> {
     let read = GoBinary::open(program).map_err(|why| format!("{}: {why}", program.display()))?;
     let restarters: BTreeSet<u64> = read
         .functions()
@@ -48,12 +49,12 @@ pub fn check(program: &Path) -> Result<(GoBinary, Score), String> {
         return Err("no runtime.morestack in it".to_owned());
     }
     let mut score = Score::default();
+    gosym::compare(program, &read, newest, &mut score)?;
     for function in read
         .functions()
         .iter()
         .filter(|function| is_compiled(function))
     {
-        score.functions += 1;
         let name = read.name(function);
         let code = read
             .code(function)
@@ -63,7 +64,6 @@ pub fn check(program: &Path) -> Result<(GoBinary, Score), String> {
             .any(|to| find_call(read.arch(), &code, function.entry, Vaddr(*to)).is_some());
         match read.call_sites(function) {
             Ok(sites) => {
-                score.found += 1;
                 score.sites += 1;
                 let at = |site: Vaddr| &code[(site.0 - function.entry.0) as usize..];
                 let returns = sites
@@ -80,11 +80,9 @@ pub fn check(program: &Path) -> Result<(GoBinary, Score), String> {
             }
             // Wrappers; no other compiled function leaves by a jump.
             Err(Unmeasurable::TailCall { .. }) if function.is_wrapper() => {
-                score.found += 1;
                 score.refused += 1;
             }
             Err(Unmeasurable::Unprobeable { .. } | Unmeasurable::LockPrefix { .. }) => {
-                score.found += 1;
                 score.refused += 1;
             }
             Err(why) => score.faults.push(format!("{name}: {why:x?}")),
