@@ -305,7 +305,7 @@ fn search(
             let mut from = mark.offset;
             while let Some(found) = bytes.get(from..).and_then(|rest| finder.find(rest)) {
                 let begin = from + found - mark.offset;
-                if begin % 8 == 0
+                if begin.is_multiple_of(8)
                     && bytes.len() - begin >= 16
                     && visit(segment.address + at + begin as u64, &bytes[begin..])?
                 {
