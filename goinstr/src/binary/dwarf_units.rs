@@ -73,3 +73,49 @@ impl<'s> Units<'s> {
 fn begin(unit: &UnitHeader<Slice<'_>>) -> usize {
     unit.debug_abbrev_offset().0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two tables of one abbreviation each: a unit without children or attributes (DWARF 4, 7.5.3).
+    const TABLES: [u8; 12] = [1, 0x11, 0, 0, 0, 0, 1, 0x11, 0, 0, 0, 0];
+
+    /// Which of the units have abbreviations whose tables begin there, and whether the first two share one.
+    fn read(begins: &[u32]) -> (Vec<bool>, bool) {
+        let mut info = Vec::new();
+        for begin in begins {
+            info.extend(8_u32.to_le_bytes());
+            info.extend(4_u16.to_le_bytes());
+            info.extend(begin.to_le_bytes());
+            info.extend([8, 1]);
+        }
+        let section = |id: gimli::SectionId| match id {
+            gimli::SectionId::DebugInfo => &info[..],
+            gimli::SectionId::DebugAbbrev => &TABLES[..],
+            _ => &[],
+        };
+        let load = |id| Ok::<_, ()>(EndianSlice::new(section(id), LittleEndian));
+        let dwarf = Dwarf::load(load).unwrap();
+        let units = Units::of(&dwarf);
+        let tables: Vec<_> = units
+            .headers
+            .iter()
+            .map(|header| units.abbreviations(header))
+            .collect();
+        let shared = match &tables[..] {
+            [Some(one), Some(other), ..] => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        (tables.iter().map(Option::is_some).collect(), shared)
+    }
+
+    #[test]
+    fn a_table_is_read_once_and_ends_where_the_next_begins() {
+        assert_eq!(read(&[0, 0, 6]), (vec![true, true, true], true));
+        assert_eq!(read(&[0, 6]), (vec![true, true], false));
+        // One in the other: each byte is of one table only.
+        assert!(!read(&[0, 3]).0[0]);
+        assert!(!read(&[13]).0[0]);
+    }
+}
