@@ -2,7 +2,9 @@
 //!
 //! The coverage that guides it is a pass of LLVM that the stable compiler has too, and what is
 //! fuzzed has no `unsafe` of its own, so it is built without a sanitizer: neither nightly nor
-//! cargo-fuzz is needed, only a C++ compiler for libFuzzer itself.
+//! cargo-fuzz is needed, only a C++ compiler for libFuzzer itself. Only our own crates are built with it, by a
+//! wrapper around rustc: what they depend on is what the tests have built already. Of gimli and object,
+//! which are generic, most is in our crates.
 
 use crate::{
     command,
@@ -12,13 +14,15 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
 /// Has the compiler count the edges of all code and report what is compared with what.
-const COVERAGE: [&str; 6] = [
+const COVERAGE: [&str; 7] = [
     "--cfg=fuzzing",
+    "-Copt-level=1",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
@@ -108,21 +112,36 @@ fn targets() -> Result<Vec<String>> {
 
 /// The folder of the built targets.
 fn build(names: &[String]) -> Result<PathBuf> {
-    let mut host = Command::new("rustc");
-    let host =
-        command::output(host.args(["--print", "host-tuple"])).context("rustc's own target")?;
     let mut cargo = workspace::cargo();
     cargo
-        .args(["build", "--locked", "--package", "goinstr-fuzz"])
-        .args(["--features", "guided", "--profile", "fuzz"])
-        // With a target, the flags are for it alone and not for build scripts.
-        .args(["--target", &host])
-        .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"));
+        .args(["build", "--locked", "--workspace"])
+        .args(["--features", "goinstr-fuzz/guided"])
+        .env("RUSTC_WORKSPACE_WRAPPER", wrapper()?);
     for name in names {
         cargo.args(["--bin", name]);
     }
     command::run(&mut cargo)?;
-    Ok(workspace::target_dir().join(host).join("fuzz"))
+    Ok(workspace::target_dir().join("debug"))
+}
+
+/// A rustc that adds the flags to our own crates, but for what runs while it is built.
+fn wrapper() -> Result<PathBuf> {
+    let place = workspace::target_dir().join("fuzz/rustc");
+    let script = format!(
+        "#!/bin/sh\n\
+         rustc=\"$1\"; shift\n\
+         case \" $* \" in *' --crate-name build_script_'*) exec \"$rustc\" \"$@\";; esac\n\
+         exec \"$rustc\" \"$@\" {}\n",
+        COVERAGE.join(" ")
+    );
+    fs::create_dir_all(workspace::target_dir().join("fuzz"))?;
+    // Written anew only if it is another: cargo looks at its time.
+    if fs::read_to_string(&place).is_ok_and(|there| there == script) {
+        return Ok(place);
+    }
+    fs::write(&place, script).with_context(|| place.display().to_string())?;
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;
+    Ok(place)
 }
 
 /// One run. What it finds and is new goes into `target/fuzz/corpus`, which the next begins with.

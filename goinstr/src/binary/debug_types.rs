@@ -98,6 +98,9 @@ impl<'s> DebugTypes<'s> {
 
     /// Whether a unit is Go's and one of the addresses is in it.
     fn concerns(&self, unit: &gimli::Unit<Slice<'s>>, wanted: &[u64]) -> bool {
+        if reaches_round(unit) {
+            return false;
+        }
         let Ok(mut ranges) = self.dwarf.unit_ranges(unit) else {
             return true;
         };
@@ -390,6 +393,18 @@ impl TypeSource for DebugTypes<'_> {
         let read = self.read(at).map(Rc::new);
         self.types.borrow_mut().insert(at, read.clone());
         read
+    }
+}
+
+/// Whether a unit says that it goes on behind the last address, which gimli adds up without a check.
+fn reaches_round(unit: &gimli::Unit<Slice<'_>>) -> bool {
+    let mut entries = unit.entries();
+    let Ok(Some(root)) = entries.next_dfs() else {
+        return true;
+    };
+    match root.attr_value(gimli::DW_AT_high_pc) {
+        Some(AttributeValue::Udata(size)) => unit.low_pc.checked_add(size).is_none(),
+        _ => false,
     }
 }
 
