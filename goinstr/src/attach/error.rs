@@ -106,6 +106,20 @@ pub enum AttachError {
         /// Why.
         source: io::Error,
     },
+    /// The process that arms and holds the probes can't be started.
+    #[error(
+        "can't start the process that holds the probes: {source}; is the number of processes limited (ulimit -u, pids.max)?"
+    )]
+    Holder {
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody killed it.
+    #[error(
+        "the process that holds the probes (`uprobe-holder`) was killed: they are gone, and what was called since is in \
+         no count; measure again"
+    )]
+    HolderGone,
     /// What probes cost could not be measured.
     #[error(
         "can't measure what probes cost on this machine: {source}; --raw measures without that"

@@ -11,6 +11,7 @@ mod error;
 pub mod features;
 mod gauge;
 mod hits;
+mod holder;
 mod kernel;
 mod kernel_types;
 mod log_level;
@@ -47,7 +48,7 @@ pub use windows::Windows;
 
 use aya::programs::raw_trace_point::RawTracePointLink;
 
-use self::shedding::Links;
+use self::{holder::Holder, shedding::Links};
 use crate::plan::{ProbePlan, Site};
 
 /// How the sites are armed.
@@ -85,6 +86,8 @@ pub struct Attached {
     pub follows_threads: bool,
     threads: Option<RawTracePointLink>,
     windows: Option<Windows>,
+    /// Last: nothing that it holds is there any more.
+    holder: Holder,
 }
 
 impl Attached {
@@ -93,6 +96,8 @@ impl Attached {
     ///
     /// Nothing is recorded until [`Kernel::set_phase`] says so.
     pub fn arm(plan: &ProbePlan, exe: &Path, settings: &Settings) -> Result<Self, AttachError> {
+        // Before the kernel's maps are mapped: the fork would have them too.
+        let holder = Holder::start().map_err(|source| AttachError::Holder { source })?;
         let libraries = plan.libraries.iter().map(|library| &*library.open_path);
         let files: Vec<&Path> = iter::once(exe).chain(libraries).collect();
         let texts = files.iter().map(|file| text::Text::open(file));
@@ -119,14 +124,18 @@ impl Attached {
             (true, Method::PerfEvent) => return Err(AttachError::NoWindows),
             (true, Method::UprobeMulti) => {
                 let returns = sites.take("exit");
-                let armers = multi::armers(&kernel.ebpf, returns, &files, settings.scope)?;
+                let armers = multi::armers(&kernel.ebpf, returns, &files, settings.scope, &holder)?;
                 Some(Windows::new(armers, kernel.gauge()))
             }
         };
         let links = match method {
-            Method::UprobeMulti => {
-                Links::Multi(multi::arm(&kernel.ebpf, &sites, &files, settings.scope)?)
-            }
+            Method::UprobeMulti => Links::Multi(multi::arm(
+                &kernel.ebpf,
+                &sites,
+                &files,
+                settings.scope,
+                &holder,
+            )?),
             Method::PerfEvent => {
                 Links::Perf(perf::arm(&mut kernel.ebpf, &sites, &files, settings.scope)?)
             }
@@ -141,6 +150,7 @@ impl Attached {
             follows_threads: threads.is_some(),
             threads,
             windows,
+            holder,
         })
     }
 
@@ -153,6 +163,12 @@ impl Attached {
     /// What arms the returns, where that is done for part of the time; only the first asker gets it.
     pub fn take_windows(&mut self) -> Option<Windows> {
         self.windows.take()
+    }
+
+    /// Whether the sites are armed as they were: they go where somebody kills the process that holds them.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.holder.is_there()
     }
 
     /// Disarms every site and returns what they wrote. No program runs any more when this returns.

@@ -6,12 +6,10 @@
 
 use std::{
     collections::HashSet,
-    ffi::{CStr, CString},
+    ffi::CStr,
+    fs::File,
     io,
-    os::{
-        fd::{AsRawFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -31,6 +29,7 @@ use goinstr_common::cookie;
 use super::syscall::bpf;
 use super::{
     AttachError, Scope, features,
+    holder::{Held, Holder},
     kernel::{OBJECT, map_fds},
     sites::{Group, Sites},
 };
@@ -44,7 +43,7 @@ pub(super) struct Links(Vec<Arc<Armed>>);
 /// A group of sites that are armed, and how to arm them again.
 struct Armed {
     /// Only to be dropped.
-    _link: OwnedFd,
+    _link: Held,
     armer: Arc<Armer>,
     group: Group,
     generation: u8,
@@ -163,12 +162,13 @@ pub(super) fn arm(
     sites: &Sites,
     files: &[&Path],
     scope: Scope,
+    holder: &Holder,
 ) -> Result<Links, AttachError> {
     let programs = Programs::of(ebpf)?;
     let mut links = Links(Vec::new());
     for group in &sites.groups {
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
-        let armer = Arc::new(Armer::with(&programs, group.program, exe, scope)?);
+        let armer = Arc::new(Armer::with(&programs, group.program, exe, scope, holder)?);
         let armed = Armed::new(armer, group.clone(), 0)?;
         links.0.push(Arc::new(armed));
     }
@@ -183,7 +183,7 @@ pub(super) struct Again {
 
 impl Again {
     /// Arms them for as long as the link is there.
-    pub fn arm(&self) -> Result<OwnedFd, AttachError> {
+    pub fn arm(&self) -> Result<Held, AttachError> {
         self.armer.arm(&self.group.offsets, &self.group.cookies)
     }
 }
@@ -194,11 +194,12 @@ pub(super) fn armers(
     groups: Vec<Group>,
     files: &[&Path],
     scope: Scope,
+    holder: &Holder,
 ) -> Result<Vec<Again>, AttachError> {
     let programs = Programs::of(ebpf)?;
     let again = |group: Group| {
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
-        let armer = Armer::with(&programs, group.program, exe, scope)?;
+        let armer = Armer::with(&programs, group.program, exe, scope, holder)?;
         Ok(Again { armer, group })
     };
     groups.into_iter().map(again).collect()
@@ -209,9 +210,10 @@ pub(super) struct Armer {
     name: &'static str,
     program: OwnedFd,
     exe: PathBuf,
-    path: CString,
+    file: File,
     /// 0: all processes.
     pid: i32,
+    holder: Holder,
 }
 
 impl Armer {
@@ -221,8 +223,9 @@ impl Armer {
         name: &'static str,
         exe: &Path,
         scope: Scope,
+        holder: &Holder,
     ) -> Result<Self, AttachError> {
-        Self::with(&Programs::of(ebpf)?, name, exe, scope)
+        Self::with(&Programs::of(ebpf)?, name, exe, scope, holder)
     }
 
     fn with(
@@ -230,10 +233,11 @@ impl Armer {
         name: &'static str,
         exe: &Path,
         scope: Scope,
+        holder: &Holder,
     ) -> Result<Self, AttachError> {
-        let path = CString::new(exe.as_os_str().as_bytes()).map_err(|error| AttachError::Gone {
+        let file = File::open(exe).map_err(|source| AttachError::Gone {
             exe: exe.to_owned(),
-            source: error.into(),
+            source,
         })?;
         let pid = match scope {
             Scope::Process { pid, .. } => i32::try_from(pid).unwrap_or(i32::MAX),
@@ -243,29 +247,31 @@ impl Armer {
             name,
             program: programs.load(name)?,
             exe: exe.to_owned(),
-            path,
+            file,
             pid,
+            holder: holder.clone(),
         })
     }
 
     /// A link that arms these file offsets, each with its cookie.
-    pub fn arm(&self, offsets: &[u64], cookies: &[u64]) -> Result<OwnedFd, AttachError> {
-        link(&self.program, &self.path, offsets, cookies, self.pid).map_err(|source| {
-            match source.raw_os_error() {
-                Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted {
-                    what: "to arm uprobes",
-                },
-                Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
-                    exe: self.exe.clone(),
-                    source,
-                },
-                _ => AttachError::Arm {
-                    program: self.name,
-                    sites: offsets.len(),
-                    exe: self.exe.clone(),
-                    source,
-                },
-            }
+    pub fn arm(&self, offsets: &[u64], cookies: &[u64]) -> Result<Held, AttachError> {
+        let (program, file) = (self.program.as_fd(), &self.file);
+        let armed = self.holder.arm(program, file, offsets, cookies, self.pid);
+        armed.map_err(|source| match source.raw_os_error() {
+            None if source.kind() == io::ErrorKind::BrokenPipe => AttachError::HolderGone,
+            Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted {
+                what: "to arm uprobes",
+            },
+            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
+                exe: self.exe.clone(),
+                source,
+            },
+            _ => AttachError::Arm {
+                program: self.name,
+                sites: offsets.len(),
+                exe: self.exe.clone(),
+                source,
+            },
         })
     }
 }
@@ -403,8 +409,8 @@ fn length<T>(slice: &[T]) -> u32 {
     u32::try_from(slice.len()).unwrap_or(u32::MAX)
 }
 
-/// Makes a link. `pid` 0: for all processes.
-fn link(
+/// Makes a link. `pid` 0: for all processes. Allocates nothing and takes no lock.
+pub(super) fn link(
     program: &OwnedFd,
     path: &CStr,
     offsets: &[u64],

@@ -11,7 +11,6 @@
 use std::{
     io,
     ops::RangeInclusive,
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -26,6 +25,7 @@ use goinstr_common::{
 
 use super::{
     AttachError, Hits, Method, Scope,
+    holder::{Held, Holder},
     kernel::{OBJECT, load_error, mapped},
     log_level,
     mapped::Mapped,
@@ -55,6 +55,7 @@ pub struct OneShots {
     exe: PathBuf,
     scope: Scope,
     links: Links,
+    holder: Holder,
 }
 
 /// Sites that may be put in together. A site that is hit goes on being hit while those beside it are
@@ -80,7 +81,7 @@ enum Links {
 /// Sites of one link.
 struct Batch {
     sites: Vec<usize>,
-    link: OwnedFd,
+    link: Held,
 }
 
 impl OneShots {
@@ -91,6 +92,8 @@ impl OneShots {
         scope: Scope,
         method: Option<Method>,
     ) -> Result<Self, AttachError> {
+        // Before the kernel's maps are mapped: the fork would have them too.
+        let holder = Holder::start().map_err(|source| AttachError::Holder { source })?;
         let offsets: Vec<u64> = sites.iter().map(|site| site.offset.0).collect();
         let text = Text::open(exe)?;
         let cookies = sites.iter().zip(0..).map(|(&site, number)| {
@@ -107,7 +110,7 @@ impl OneShots {
         };
         let links = match method {
             Method::UprobeMulti => Links::Multi {
-                armer: Armer::new(&ebpf, PROGRAM, exe, scope)?,
+                armer: Armer::new(&ebpf, PROGRAM, exe, scope, &holder)?,
                 batches: Vec::new(),
                 going: Vec::new(),
             },
@@ -133,7 +136,14 @@ impl OneShots {
             exe: exe.to_owned(),
             scope,
             links,
+            holder,
         })
+    }
+
+    /// Whether the sites are armed as they were: they go where somebody kills the process that holds them.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.holder.is_there()
     }
 
     /// Number of sites.
@@ -311,7 +321,7 @@ fn link(
     offsets: &[u64],
     cookies: &[u64],
     sites: &[usize],
-) -> Result<OwnedFd, AttachError> {
+) -> Result<Held, AttachError> {
     let of_sites = |all: &[u64]| -> Vec<u64> {
         let known = sites.iter().filter_map(|&site| all.get(site).copied());
         known.collect()
@@ -322,7 +332,7 @@ fn link(
 
 /// Drops links at the same time, each in a thread of its own: those that wait for a grace period
 /// together share it.
-fn drop_apart(links: impl IntoIterator<Item = OwnedFd>) -> Vec<thread::JoinHandle<()>> {
+fn drop_apart(links: impl IntoIterator<Item = Held>) -> Vec<thread::JoinHandle<()>> {
     let links = links.into_iter();
     links
         .map(|link| thread::spawn(move || drop(link)))

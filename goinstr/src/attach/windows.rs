@@ -6,16 +6,14 @@
 //! and counted as lost for that reason. When the links are gone no program runs that has seen the window
 //! (the kernel waits for all of a uprobe's programs), so none can open a call after it.
 
-use std::os::fd::OwnedFd;
-
 use goinstr_common::control::{PHASE_ARMING, PHASE_BETWEEN, PHASE_CLOSING, PHASE_RECORDING};
 
-use super::{AttachError, Gauge, multi::Again};
+use super::{AttachError, Gauge, holder::Held, multi::Again};
 
 /// The returns, armed in windows. Dropped, they are disarmed.
 pub struct Windows {
     returns: Vec<Again>,
-    links: Vec<OwnedFd>,
+    links: Vec<Held>,
     gauge: Gauge,
     open: bool,
 }

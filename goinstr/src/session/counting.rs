@@ -52,13 +52,12 @@ pub(super) async fn run(
         spent_ns: 0,
     };
     let guard = Guard::start(None, attached.shedder(), switch);
-    let end = state
-        .watch(&config, &attached.kernel, &mut ending, sink)
-        .await?;
+    let end = state.watch(&config, &attached, &mut ending, sink).await?;
     drop(guard);
     attached.kernel.set_phase(PHASE_CLOSING);
     // Disarming takes a while that no rate may count.
     let elapsed = monotonic_ns() - began;
+    let held = attached.is_held();
     let kernel = attached.disarm();
     let report = state.report(&config, &kernel, elapsed)?;
     let ledger = ledger::of_count(&kernel, end);
@@ -67,6 +66,7 @@ pub(super) async fn run(
     }
     match state.output {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(SessionError::Output(error)),
+        _ if !held => Err(AttachError::HolderGone.into()),
         _ => Ok(end),
     }
 }
@@ -94,7 +94,7 @@ impl State {
     async fn watch(
         &mut self,
         config: &Config,
-        kernel: &Kernel,
+        attached: &Attached,
         ending: &mut Ending,
         sink: &mut dyn Sink,
     ) -> Result<End, SessionError> {
@@ -120,7 +120,10 @@ impl State {
             if config.target.is_over() {
                 return Ok(End::TargetExit);
             }
-            let report = self.report(config, kernel, monotonic_ns() - self.began)?;
+            if !attached.is_held() {
+                break;
+            }
+            let report = self.report(config, &attached.kernel, monotonic_ns() - self.began)?;
             self.mind_the_budget(&report);
             self.output = sink.interval(number, &report);
             number += 1;

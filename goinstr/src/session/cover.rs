@@ -183,6 +183,9 @@ impl State<'_> {
                     if self.config.target.is_over() {
                         return Ok(End::TargetExit);
                     }
+                    if !self.sites.is_held() {
+                        return Ok(End::Signal);
+                    }
                     let report = self.report();
                     self.write(|| sink.interval(&report));
                 }
@@ -328,6 +331,7 @@ impl State<'_> {
         self.switch.beat(Duration::ZERO);
         self.sites.pause();
         let left = self.sites.placed();
+        let held = self.sites.is_held();
         self.sites.disarm();
         self.look(sink);
         let hits = self.sites.hits();
@@ -356,6 +360,7 @@ impl State<'_> {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(SessionError::Output(error))
             }
+            _ if !held => Err(AttachError::HolderGone.into()),
             _ => Ok(()),
         }
     }

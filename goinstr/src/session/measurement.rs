@@ -27,7 +27,7 @@ use crate::{
         Aggregator, End, FollowedStates, Mode, OpenCall, ProbeCosts, Report, SessionInfo,
         ShedEvent, States,
     },
-    attach::{Aggregation, Attached, Costs, Kernel, Scope, Settings},
+    attach::{Aggregation, AttachError, Attached, Costs, Kernel, Scope, Settings},
     event::{Beside, Diagnostics, Event, Reader},
     plan::PlannedFunction,
     sink::Sink,
@@ -87,7 +87,7 @@ pub(super) async fn run(
     let end = state
         .watch(
             &config,
-            &attached.kernel,
+            &attached,
             &mut diagnostics,
             (&mut ending, &mut guard),
             sink,
@@ -106,10 +106,14 @@ pub(super) async fn run(
         Some(windowing) => Some(windowing.end()),
     };
     state.ended = Some(monotonic_ns());
+    let held = attached.is_held();
     let kernel = attached.disarm();
     drop(windows);
     state.finish(&config, &kernel, &mut diagnostics, end, sink)?;
-    Ok(end)
+    match held {
+        true => Ok(end),
+        false => Err(AttachError::HolderGone.into()),
+    }
 }
 
 /// What changes while it is measured.
@@ -137,11 +141,12 @@ impl State {
     async fn watch(
         &mut self,
         config: &Config,
-        kernel: &Kernel,
+        attached: &Attached,
         diagnostics: &mut Diagnostics,
         (ending, guard): (&mut Ending, &mut Guard),
         sink: &mut dyn Sink,
     ) -> End {
+        let kernel = &attached.kernel;
         let mut reports = interval_at(Instant::now() + config.interval, config.interval);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut number = 0;
@@ -167,6 +172,9 @@ impl State {
                     self.write(|| sink.settle(open.as_deref(), now));
                     if config.target.is_over() {
                         return End::TargetExit;
+                    }
+                    if !attached.is_held() {
+                        return End::Signal;
                     }
                     let report = self.report(config, kernel);
                     self.write(|| sink.interval(number, &report));

@@ -9,6 +9,7 @@
 mod crowd;
 mod environment;
 mod file;
+mod held;
 mod killed;
 mod output;
 
@@ -39,6 +40,7 @@ use crate::{
 pub fn tests() -> Vec<Test> {
     let groups = [
         killed::tests(),
+        held::tests(),
         output::tests(),
         file::tests(),
         crowd::tests(),

@@ -1,0 +1,153 @@
+//! The process that owns the links: it arms and disarms, so that killing goinstr harms nobody.
+//!
+//! Linux takes a uprobe out in whatever task closes its link last, and reads the page that it mends as
+//! that task. A task to which SIGKILL is on its way reads no page any more: the kernel gives up and
+//! leaves the breakpoint where it is (`uprobe: … failed to unregister, leaking uprobe`). The same
+//! happens to a link that is half made. So neither is goinstr's own work.
+//!
+//! In: a program, a file, offsets and cookies. Out: [`Held`], which disarms its sites when it is
+//! dropped. The process is a fork that nobody has a reason to kill; it ends with goinstr, however that
+//! ends. Links go by the exit of a process, which no signal can disturb: see `process.rs`.
+
+mod message;
+mod process;
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use message::{ARM, DROP, Reply, Request};
+
+/// The process, from goinstr's side. Clones are of the same one; with the last it ends.
+#[derive(Clone, Debug)]
+pub(super) struct Holder(Arc<Line>);
+
+/// The line to the process.
+#[derive(Debug)]
+struct Line {
+    process: libc::pid_t,
+    socket: Mutex<OwnedFd>,
+}
+
+/// A link that the process holds. Dropped, its sites are disarmed, which waits for a grace period.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The link's descriptor in the process.
+    link: u32,
+    holder: Holder,
+}
+
+impl Holder {
+    /// Forks the process. It takes what is in memory with it, so the less there is the better.
+    ///
+    /// # Errors
+    /// No process or no socket is to be had.
+    pub fn start() -> io::Result<Self> {
+        let (ours, theirs) = message::line()?;
+        // SAFETY: the child only makes system calls, and never returns.
+        match unsafe { libc::fork() } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => process::live(theirs.as_raw_fd()),
+            process => Ok(Self(Arc::new(Line {
+                process,
+                socket: Mutex::new(ours),
+            }))),
+        }
+    }
+
+    /// Arms the sites of `file` at these offsets, each with its cookie, for the process `pid` (0: all).
+    ///
+    /// # Errors
+    /// The kernel's; `BrokenPipe` where the holder is gone.
+    pub fn arm(
+        &self,
+        program: BorrowedFd<'_>,
+        file: &File,
+        offsets: &[u64],
+        cookies: &[u64],
+        pid: i32,
+    ) -> io::Result<Held> {
+        let request = Request {
+            what: ARM,
+            pid,
+            words: (offsets.len() + cookies.len()) as u64,
+        };
+        let files = [program.as_raw_fd(), file.as_raw_fd()];
+        let (reply, _) = self.ask(&request, &files, &[offsets, cookies])?;
+        match reply.error {
+            0 => Ok(Held {
+                link: reply.link,
+                holder: self.clone(),
+            }),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// Whether the process is there, and with it all that it holds.
+    pub fn is_there(&self) -> bool {
+        let socket = self.0.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        message::is_open(socket.as_raw_fd())
+    }
+
+    /// Sends a request and waits for the answer.
+    fn ask(
+        &self,
+        request: &Request,
+        files: &[RawFd],
+        words: &[&[u64]],
+    ) -> io::Result<(Reply, Option<OwnedFd>)> {
+        let socket = self.0.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = socket.as_raw_fd();
+        message::send(socket, request, files)?;
+        for words in words {
+            message::send_words(socket, words)?;
+        }
+        let mut reply = Reply::default();
+        let [file] = message::receive::<Reply, 1>(socket, &mut reply)?;
+        Ok((reply, file))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let request = Request {
+            what: DROP,
+            pid: 0,
+            words: 1,
+        };
+        match self.holder.ask(&request, &[], &[&[u64::from(self.link)]]) {
+            // The process by whose exit the link goes.
+            Ok((_, Some(exit))) => wait_for(&exit),
+            Ok((_, None)) => {}
+            // All links went with the holder.
+            Err(error) => log::debug!("the process that holds the probes: {error}"),
+        }
+    }
+}
+
+/// Waits for the end of a process: its files are closed then.
+fn wait_for(pidfd: &OwnedFd) {
+    while let Err(rustix::io::Errno::INTR) = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], None) {}
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let socket = self
+            .socket
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: an open socket, whoever else has inherited it; and our own child, which has not been
+        // waited for.
+        unsafe {
+            libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR);
+            while libc::waitpid(self.process, std::ptr::null_mut(), 0) == -1
+                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+            {}
+        }
+    }
+}
