@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 /// A user that nothing else runs as.
 pub const GOINSTRS: u32 = 61_234;
@@ -61,7 +61,10 @@ pub fn open_folder() -> Result<tempfile::TempDir> {
 /// A copy of an executable in `folder`, with this mode.
 pub fn readable_copy(executable: &Path, folder: &Path, mode: u32) -> Result<PathBuf> {
     let copy = folder.join(executable.file_name().context("no file name")?);
-    fs::copy(executable, &copy)?;
+    // By another process: a child that a test beside this one forks while this process writes the copy
+    // would have it open for writing too, and it could not be run until that child runs its own.
+    let copied = Command::new("cp").arg(executable).arg(&copy).status()?;
+    ensure!(copied.success(), "can't copy {}", executable.display());
     fs::set_permissions(&copy, fs::Permissions::from_mode(mode))?;
     Ok(copy)
 }
