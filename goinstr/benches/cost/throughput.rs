@@ -16,6 +16,8 @@ use crate::{
 const ROUNDS: usize = 5;
 /// How long each way is loaded, in ms.
 const SPAN_MS: u32 = 1_500;
+/// How long it is loaded before that, for a guard to leave out what is too costly.
+const SETTLE_MS: u32 = 2_500;
 const CLIENTS: &str = "8";
 
 /// What is measured: its name and the arguments for goinstr.
@@ -48,6 +50,7 @@ pub fn run() -> Result<()> {
                 [] => None,
                 _ => Some(attach(server.child.id(), arguments).with_context(|| name)?),
             };
+            load.ask(SETTLE_MS)?;
             let answered = load.ask(SPAN_MS)?;
             let computed = server.ask(SPAN_MS)?;
             if round == 0 {
@@ -66,7 +69,9 @@ pub fn run() -> Result<()> {
         }
         rounds.push(figures);
     }
-    println!("{ROUNDS} rounds of {SPAN_MS} ms each, interleaved; {CLIENTS} clients\n");
+    println!(
+        "{ROUNDS} rounds of {SPAN_MS} ms each, {SETTLE_MS} ms after the load began, interleaved; {CLIENTS} clients\n"
+    );
     let seconds = f64::from(SPAN_MS) / 1e3;
     for (index, (name, _)) in WAYS.iter().enumerate() {
         let of = |figure: usize| median(rounds.iter().map(|round| round[index][figure]));
