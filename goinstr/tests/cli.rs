@@ -495,6 +495,26 @@ fn names_are_found_in_the_shapes_that_users_type() {
     all("*Node*", 1, &|name| name.contains("Node"));
 }
 
+/// As the source of the target has them.
+#[test]
+fn receivers_type_arguments_and_closures_are_told() {
+    let Some(names) = names() else { return };
+    let lines = json(&["list", "--output", "json", text(&names), "main.*"]);
+    let told = |name: &str| {
+        let line = lines.iter().find(|line| line["function"] == name);
+        let line = line.unwrap_or_else(|| panic!("no {name}"));
+        let receiver = line.get("receiver").and_then(Value::as_str);
+        let flag = |name: &str| line.get(name).is_some_and(|told| *told == true);
+        (receiver, flag("generic"), flag("closure"))
+    };
+    assert_eq!(told("main.(*T[...]).Put"), (Some("T"), true, false));
+    assert_eq!(told("main.E.Val"), (Some("E"), false, false));
+    assert_eq!(told("main.(*E).Val"), (Some("E"), false, false));
+    assert_eq!(told("main.outer"), (None, false, false));
+    assert_eq!(told("main.outer.func1"), (None, false, true));
+    assert_eq!(told("main.(*T[...]).Each.func1"), (Some("T"), true, true));
+}
+
 #[test]
 fn what_cannot_be_measured_is_listed_with_its_reason() {
     let Some(binary) = names() else { return };

@@ -272,6 +272,15 @@ pub struct Listed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub library: Option<&'a str>,
     pub package: &'a str,
+    /// The type that it is a method of, without pointer and type arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<&'a str>,
+    /// It has type arguments; absent where it hasn't.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub generic: bool,
+    /// It is a literal inside another function; absent where it isn't.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub closure: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
