@@ -48,7 +48,7 @@ pub use windows::Windows;
 
 use aya::programs::raw_trace_point::RawTracePointLink;
 
-use self::{holder::Holder, shedding::Links};
+use self::{holder::Holder, shedding::Links, urgency::urgently};
 use crate::plan::{ProbePlan, Site};
 
 /// How the sites are armed.
@@ -128,18 +128,14 @@ impl Attached {
                 Some(Windows::new(armers, kernel.gauge()))
             }
         };
-        let links = match method {
-            Method::UprobeMulti => Links::Multi(multi::arm(
-                &kernel.ebpf,
-                &sites,
-                &files,
-                settings.scope,
-                &holder,
-            )?),
-            Method::PerfEvent => {
-                Links::Perf(perf::arm(&mut kernel.ebpf, &sites, &files, settings.scope)?)
+        let links = urgently(|| match method {
+            Method::UprobeMulti => {
+                multi::arm(&kernel.ebpf, &sites, &files, settings.scope, &holder).map(Links::Multi)
             }
-        };
+            Method::PerfEvent => {
+                perf::arm(&mut kernel.ebpf, &sites, &files, settings.scope).map(Links::Perf)
+            }
+        })?;
         let gauge = kernel.gauge();
         Ok(Self {
             kernel,
@@ -174,9 +170,10 @@ impl Attached {
     /// Disarms every site and returns what they wrote. No program runs any more when this returns.
     #[must_use]
     pub fn disarm(self) -> Kernel {
-        urgent();
-        self.shedder.disarm();
-        drop(self.windows);
+        urgently(|| {
+            self.shedder.disarm();
+            drop(self.windows);
+        });
         drop(self.threads);
         self.kernel
     }

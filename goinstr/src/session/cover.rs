@@ -23,6 +23,7 @@ use crate::{
     attach::{
         AttachError, BATCH, Costs, Method, OneShots, Scope, Watch,
         calibration::{self, Trial},
+        urgent,
     },
     plan::CoverPlan,
     sink::CoverSink,
@@ -83,6 +84,8 @@ async fn run(
     let mut resets = Resets::new(config.phases).map_err(SessionError::Runtime)?;
     let sites: Vec<_> = config.plan.sites.iter().map(|site| site.site).collect();
     let exe = config.target.open_path();
+    // All that is done from here on is to put sites in and to take them out, and to tell of it.
+    urgent();
     let sites = OneShots::load(&sites, &exe, scope(&config.target), config.method)?;
     let clock = Clock::now();
     let began = monotonic_ns();

@@ -21,6 +21,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::urgency::urgent;
 use message::{ARM, DROP, Reply, Request};
 
 /// The process, from goinstr's side. Clones are of the same one; with the last it ends.

@@ -45,6 +45,7 @@ unsafe fn settle(line: RawFd) {
         libc::syscall(libc::SYS_close_range, LINE + 1, u32::MAX, 0);
         libc::chdir(c"/".as_ptr());
         keep_from_oom();
+        super::urgent();
         let mut files = libc::rlimit {
             rlim_cur: 0,
             rlim_max: 0,
