@@ -134,11 +134,8 @@ fn overlay() -> Result<()> {
     );
     let measurement = Measurement::start(target.pid, &["main.*"])?;
     target.go()?;
-    let truth = target.truth()?;
-    let report = measurement.interrupt()?;
-    text::wait_until_original_as(target.pid, &exe, Path::new("/mnt/merged/app"))?;
-    target.release()?;
-    Measured { report, truth }.agree(&[])
+    let mapped = Path::new("/mnt/merged/app");
+    Measured::finish_as(target, measurement, &exe, mapped)?.agree(&[])
 }
 
 /// A copy of a target that may be deleted.

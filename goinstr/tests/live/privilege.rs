@@ -11,7 +11,6 @@ use crate::{
         case::Measured,
         measurement::Measurement,
         process::Target,
-        text,
         user::{self, GOINSTRS, TARGETS},
     },
     test,
@@ -48,11 +47,7 @@ fn exact(owner: u32, capabilities: &[&str]) -> Result<()> {
     let goinstr = user::goinstr_with(folder.path(), capabilities)?;
     let measurement = Measurement::start_by(goinstr, target.pid, &["--no-guard", "main.*"])?;
     target.go()?;
-    let truth = target.truth()?;
-    let report = measurement.interrupt()?;
-    text::wait_until_original(target.pid, &exe)?;
-    target.release()?;
-    Measured { report, truth }.agree(&[])
+    Measured::finish(target, measurement, &exe)?.agree(&[])
 }
 
 fn start(owner: u32, exe: &std::path::Path) -> Result<Target> {
@@ -92,10 +87,7 @@ fn unreadable() -> Result<()> {
     let goinstr = user::goinstr_with(folder.path(), &enough)?;
     let measurement = Measurement::start_by(goinstr, target.pid, &["--no-guard", "main.*"])?;
     target.go()?;
-    let truth = target.truth()?;
-    let report = measurement.interrupt()?;
-    target.release()?;
-    Measured { report, truth }.agree(&[])
+    Measured::finish(target, measurement, &exe)?.agree(&[])
 }
 
 /// Runs it to its failure; what it said.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -13,6 +13,7 @@ use crate::{
     Test,
     support::{
         build::Build,
+        cgroup::{Group, Limit},
         process::{Target, patience},
         text,
     },
@@ -26,7 +27,7 @@ pub fn tests() -> Vec<Test> {
         test("terminal::a_hangup_ends_it", hangup).needing(&["tmux"]),
         test("terminal::a_sign_of_life_where_it_takes_long", slow)
             .needing(&["tmux"])
-            .unless(no_cpu_control()),
+            .unless(Limit::Cpu.obstacle()),
         test("terminal::plain_takes_no_screen_over", plain).needing(&["tmux"]),
     ]
 }
@@ -268,48 +269,16 @@ fn hangup() -> Result<()> {
     target.release()
 }
 
-/// Why no control group can be made that limits CPU time.
-fn no_cpu_control() -> Option<&'static str> {
-    match slow_group("goinstr-probe") {
-        Some(group) => {
-            let _ = fs::remove_dir(group);
-            None
-        }
-        None => Some("no control group can limit CPU time here"),
-    }
-}
-
-/// Makes a control group that gets a hundredth of a CPU.
-fn slow_group(name: &str) -> Option<PathBuf> {
-    // Version 1 of control groups and version 2, where they are usually mounted.
-    let places = [
-        ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "1000"),
-        ("/sys/fs/cgroup", "cpu.max", "1000 100000"),
-    ];
-    places.iter().find_map(|(root, file, quota)| {
-        let group = Path::new(root).join(format!("{name}-{}", std::process::id()));
-        // Only where CPU time is controlled does the new group have the file.
-        fs::create_dir(&group).ok()?;
-        match fs::write(group.join(file), quota) {
-            Ok(()) => Some(group),
-            Err(_) => {
-                let _ = fs::remove_dir(&group);
-                None
-            }
-        }
-    })
-}
-
 /// What takes longer than a second says what it does, and leaves nothing of it on the screen.
 fn slow() -> Result<()> {
     let exe = Build::of("nesting").executable()?;
-    let group = slow_group("goinstr-slow").context("no control group, though there was one")?;
+    let group = Group::limited(Limit::Cpu, "goinstr-slow")?;
     let tmux = Tmux::start("slow")?;
     let seen = tmux
         .keys(&[
             &format!(
-                "clear; sh -c 'echo $$ > {}/cgroup.procs; exec {} list {} \"*\"' | grep -w main.leaf; echo done$((1))",
-                group.display(),
+                "clear; sh -c 'echo $$ > {}; exec {} list {} \"*\"' | grep -w main.leaf; echo done$((1))",
+                group.processes().display(),
                 env!("CARGO_BIN_EXE_goinstr"),
                 exe.display()
             ),
@@ -318,10 +287,7 @@ fn slow() -> Result<()> {
         .and_then(|()| tmux.wait_for("a sign of life", |screen| screen.contains("the binary") || screen.contains("the functions")))
         .and_then(|_| tmux.wait_for("the end", |screen| screen.contains("done1")));
     drop(tmux);
-    let deadline = Instant::now() + patience();
-    while fs::remove_dir(&group).is_err() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    drop(group);
     let screen = seen?;
     ensure!(
         screen.contains("yes") && !screen.contains("reading") && !screen.contains("decoding"),

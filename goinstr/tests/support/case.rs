@@ -1,5 +1,7 @@
 //! The usual course of a live test: start the target, attach, let it run, detach, compare.
 
+use std::path::Path;
+
 use anyhow::{Result, bail, ensure};
 
 use super::{
@@ -102,16 +104,7 @@ impl Case {
             command => Measurement::start_command(command, target.pid, &args)?,
         };
         target.go()?;
-        let truth = target.truth()?;
-        let report = measurement.interrupt()?;
-        ensure!(
-            report.ledger.end == "signal",
-            "ended by {}",
-            report.ledger.end
-        );
-        text::wait_until_original(target.pid, &exe)?;
-        target.release()?;
-        let measured = Measured { report, truth };
+        let measured = Measured::finish(target, measurement, &exe)?;
         ensure!(
             self.may_lose || measured.report.ledger.lost_in_all() == 0,
             "calls were lost: {:?}",
@@ -129,6 +122,30 @@ impl Case {
 }
 
 impl Measured {
+    /// Lets the load end, then the measurement, then the target, whose text has to be its file's again.
+    pub fn finish(target: Target, measurement: Measurement, exe: &Path) -> Result<Self> {
+        Self::finish_as(target, measurement, exe, &exe.canonicalize()?)
+    }
+
+    /// The same where the target has mapped the file under another path, as its mappings show it.
+    pub fn finish_as(
+        mut target: Target,
+        measurement: Measurement,
+        exe: &Path,
+        mapped: &Path,
+    ) -> Result<Self> {
+        let truth = target.truth()?;
+        let report = measurement.interrupt()?;
+        ensure!(
+            report.ledger.end == "signal",
+            "ended by {}",
+            report.ledger.end
+        );
+        text::wait_until_original_as(target.pid, exe, mapped)?;
+        target.release()?;
+        Ok(Self { report, truth })
+    }
+
     /// Every function that the target counted has its counts, and no other has any.
     pub fn agree(&self, may_skip: &[&str]) -> Result<()> {
         let mut differences = Vec::new();

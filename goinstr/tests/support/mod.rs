@@ -3,6 +3,7 @@
 pub mod address;
 pub mod build;
 pub mod case;
+pub mod cgroup;
 pub mod collector;
 pub mod counted;
 pub mod coverage;

@@ -1,12 +1,6 @@
 //! What goinstr is given to live in: memory, a clock.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{env, process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -16,9 +10,9 @@ use crate::{
     support::{
         build::Build,
         case::Measured,
+        cgroup::{Group, Limit},
         measurement::{Measurement, goinstr},
         process::Target,
-        text,
     },
 };
 
@@ -31,7 +25,7 @@ pub fn tests() -> Vec<Test> {
             result: "counts exact",
         }
         .test(little_memory)
-        .unless(no_memory_control()),
+        .unless(Limit::Memory.obstacle()),
         Fault {
             name: "the_wall_clock_jumps",
             what: "the wall clock jumps by days while it is measured",
@@ -47,65 +41,19 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// Why no control group can be made that limits memory.
-fn no_memory_control() -> Option<&'static str> {
-    match limited_group("goinstr-probe") {
-        Some(group) => {
-            let _ = fs::remove_dir(group);
-            None
-        }
-        None => Some("no control group can limit memory here"),
-    }
-}
-
-/// Makes a control group of 64 MB of memory.
-fn limited_group(name: &str) -> Option<PathBuf> {
-    const LIMIT: &str = "67108864";
-    // Version 1 of control groups and version 2, where they are usually mounted.
-    let places = [
-        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
-        ("/sys/fs/cgroup", "memory.max"),
-    ];
-    places.iter().find_map(|(root, file)| {
-        let group = Path::new(root).join(format!("{name}-{}", std::process::id()));
-        // Only where memory is controlled does the new group have the file.
-        fs::create_dir(&group).ok()?;
-        match fs::write(group.join(file), LIMIT) {
-            Ok(()) => Some(group),
-            Err(_) => {
-                let _ = fs::remove_dir(&group);
-                None
-            }
-        }
-    })
-}
-
 /// goinstr in a control group of its own.
 fn little_memory() -> Result<()> {
-    let group = limited_group("goinstr-test").context("no control group, though there was one")?;
-    let measured = within(&group);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while fs::remove_dir(&group).is_err() && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(50));
-    }
-    measured
-}
-
-fn within(group: &Path) -> Result<()> {
+    let group = Group::limited(Limit::Memory, "goinstr-test")?;
     let exe = Build::of("panics").executable()?;
     let mut target = Target::start(&exe, &[""; 0])?;
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
-        .arg(group)
+        .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
+        .arg(group.processes())
         .arg(goinstr());
     let measurement = Measurement::start_by(shell, target.pid, &["--no-guard", "main.*"])?;
     target.go()?;
-    let truth = target.truth()?;
-    let report = measurement.interrupt()?;
-    text::wait_until_original(target.pid, &exe)?;
-    target.release()?;
-    Measured { report, truth }.agree(&[])
+    Measured::finish(target, measurement, &exe)?.agree(&[])
 }
 
 /// The wall clock is set a day ahead and back. Only where that harms nobody: in a virtual machine.
@@ -122,17 +70,14 @@ fn clock_jumps() -> Result<()> {
     thread::sleep(Duration::from_millis(500));
     set_clock_by(DAY)?;
     target.go()?;
-    let truth = target.truth()?;
-    let report = measurement.interrupt()?;
-    text::wait_until_original(target.pid, &exe)?;
-    target.release()?;
-    for function in &report.functions {
+    let measured = Measured::finish(target, measurement, &exe)?;
+    for function in &measured.report.functions {
         ensure!(
             function.max_ns.unwrap_or(0) < 60 * 60 * 1_000_000_000,
             "{function:?}"
         );
     }
-    Measured { report, truth }.agree(&[])
+    measured.agree(&[])
 }
 
 fn set_clock_by(seconds: i64) -> Result<()> {

@@ -15,7 +15,6 @@ use crate::{
         case::Measured,
         measurement::Measurement,
         process::Target,
-        text,
     },
 };
 
@@ -75,11 +74,7 @@ fn replaced(when: When) -> Result<()> {
         fs::rename(&next, &exe)?;
     }
     target.go()?;
-    let truth = target.truth()?;
-    let report = measurement.interrupt()?;
     // As the kernel names a mapping whose file is gone.
     let mapped = format!("{} (deleted)", exe.display());
-    text::wait_until_original_as(target.pid, &original, Path::new(&mapped))?;
-    target.release()?;
-    Measured { report, truth }.agree(&[])
+    Measured::finish_as(target, measurement, &original, Path::new(&mapped))?.agree(&[])
 }

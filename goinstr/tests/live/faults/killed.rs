@@ -1,5 +1,7 @@
 //! Whoever is killed, and whenever.
 
+use std::{path::Path, process::Child};
+
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
 
@@ -58,11 +60,17 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-fn goinstr_killed() -> Result<()> {
-    let exe = Build::of("steady").executable()?;
-    let mut target = Target::start(&exe, &[""; 0])?;
+/// `steady` in the midst of its load.
+fn busy(exe: &Path, args: &[&str]) -> Result<Target> {
+    let mut target = Target::start(exe, args)?;
     target.go()?;
     target.wait_for("progress")?;
+    Ok(target)
+}
+
+fn goinstr_killed() -> Result<()> {
+    let exe = Build::of("steady").executable()?;
+    let mut target = busy(&exe, &[])?;
     let mut dice = Dice::new(1);
     for _ in 0..times()? {
         let mut goinstr = attaching(target.pid, &["main.*"])?;
@@ -89,37 +97,56 @@ fn target_killed() -> Result<()> {
     let exe = Build::of("steady").executable()?;
     let mut dice = Dice::new(2);
     for _ in 0..times()? {
-        let mut target = Target::start(&exe, &[""; 0])?;
-        target.go()?;
-        target.wait_for("progress")?;
-        let mut goinstr = attaching(target.pid, &["main.*"])?;
-        let mut lines = Lines::of("goinstr", goinstr.stdout.take().context("stdout")?);
-        let mut errors = Lines::of("goinstr", goinstr.stderr.take().context("stderr")?);
+        let mut target = busy(&exe, &[])?;
+        let goinstr = Alone::attaching(target.pid, &["main.*"])?;
         some_time(&mut dice);
         target.signal(Signal::KILL)?;
         target.exit()?;
-        let status = wait(&mut goinstr)?;
-        lines.wait_for_end(patience())?;
-        errors.wait_for_end(patience())?;
-        match status.code() {
-            // Parsing checks the books.
-            Some(0) => {
-                let report = Report::parse(&lines.seen)?;
-                ensure!(
-                    report.ledger.end == "target_exit",
-                    "ended by {}",
-                    report.ledger.end
-                );
-            }
-            Some(1) => ensure!(
-                errors.seen.len() == 1 && errors.seen[0].starts_with("goinstr: "),
-                "not one line: {}",
-                errors.seen.join("\n")
-            ),
-            _ => bail!("goinstr ended with {status}: {}", errors.tail()),
+        if let Some(report) = goinstr.ends_by_itself()? {
+            let end = report.ledger.end;
+            ensure!(end == "target_exit", "ended by {end}");
         }
     }
     Ok(())
+}
+
+/// A goinstr that nobody ends.
+struct Alone {
+    goinstr: Child,
+    lines: Lines,
+    errors: Lines,
+}
+
+impl Alone {
+    fn attaching(pid: u32, args: &[&str]) -> Result<Self> {
+        let mut goinstr = attaching(pid, args)?;
+        Ok(Self {
+            lines: Lines::of("goinstr", goinstr.stdout.take().context("stdout")?),
+            errors: Lines::of("goinstr", goinstr.stderr.take().context("stderr")?),
+            goinstr,
+        })
+    }
+
+    /// Its report, whose books balance, or `None`: it said in one line why there is none.
+    fn ends_by_itself(mut self) -> Result<Option<Report>> {
+        let status = wait(&mut self.goinstr)?;
+        self.lines.wait_for_end(patience())?;
+        self.errors.wait_for_end(patience())?;
+        let errors = &self.errors.seen;
+        match status.code() {
+            // Parsing checks the books.
+            Some(0) => Report::parse(&self.lines.seen).map(Some),
+            Some(1) => {
+                ensure!(
+                    errors.len() == 1 && errors[0].starts_with("goinstr: "),
+                    "not one line: {}",
+                    errors.join("\n")
+                );
+                Ok(None)
+            }
+            _ => bail!("goinstr ended with {status}: {}", self.errors.tail()),
+        }
+    }
 }
 
 fn both_killed() -> Result<()> {
@@ -177,32 +204,16 @@ fn executes() -> Result<()> {
     let exe = Build::of("steady").executable()?;
     let mut dice = Dice::new(4);
     for _ in 0..times()? {
-        let mut target = Target::start(&exe, &["again"])?;
-        target.go()?;
-        target.wait_for("progress")?;
+        let mut target = busy(&exe, &["again"])?;
         // It may find nothing but the new program, and that goes on.
         let args = ["--duration", "3s", "main.*"];
-        let mut goinstr = attaching(target.pid, &args)?;
-        let mut lines = Lines::of("goinstr", goinstr.stdout.take().context("stdout")?);
-        let mut errors = Lines::of("goinstr", goinstr.stderr.take().context("stderr")?);
+        let goinstr = Alone::attaching(target.pid, &args)?;
         some_time(&mut dice);
         target.go()?;
         target.truth()?;
         // It is the new image that says so.
         target.wait_for("ready ")?;
-        let status = wait(&mut goinstr)?;
-        lines.wait_for_end(patience())?;
-        errors.wait_for_end(patience())?;
-        match status.code() {
-            // Parsing checks the books.
-            Some(0) => drop(Report::parse(&lines.seen)?),
-            Some(1) => ensure!(
-                errors.seen.len() == 1 && errors.seen[0].starts_with("goinstr: "),
-                "not one line: {}",
-                errors.seen.join("\n")
-            ),
-            _ => bail!("goinstr ended with {status}: {}", errors.tail()),
-        }
+        goinstr.ends_by_itself()?;
         text::wait_until_original(target.pid, &exe)?;
         ensure!(target.alive()?, "what the target became did not survive");
     }

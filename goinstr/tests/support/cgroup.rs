@@ -1,0 +1,79 @@
+//! Control groups that give a process little.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process, thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::process::patience;
+
+/// What there is little of: for version 1 of control groups and for version 2, as they are usually mounted,
+/// the file that limits it and what is written there.
+#[derive(Clone, Copy, Debug)]
+pub enum Limit {
+    /// 64 MB of memory.
+    Memory,
+    /// A hundredth of a CPU.
+    Cpu,
+}
+
+impl Limit {
+    fn places(self) -> [(&'static str, &'static str, &'static str); 2] {
+        match self {
+            Self::Memory => [
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "67108864"),
+                ("/sys/fs/cgroup", "memory.max", "67108864"),
+            ],
+            Self::Cpu => [
+                ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "1000"),
+                ("/sys/fs/cgroup", "cpu.max", "1000 100000"),
+            ],
+        }
+    }
+
+    /// Why no control group can be made that limits it.
+    pub fn obstacle(self) -> Option<String> {
+        Group::limited(self, "goinstr-probe").is_err().then(|| {
+            let what = format!("{self:?}").to_lowercase();
+            format!("no control group can limit {what} here")
+        })
+    }
+}
+
+/// A control group; goes when it is dropped, as soon as nothing is in it.
+#[derive(Debug)]
+pub struct Group(PathBuf);
+
+impl Group {
+    /// Makes one.
+    pub fn limited(limit: Limit, name: &str) -> Result<Self> {
+        let made = limit.places().into_iter().find_map(|(root, file, value)| {
+            let path = Path::new(root).join(format!("{name}-{}", process::id()));
+            // Only where it is controlled does the new group have the file.
+            fs::create_dir(&path).ok()?;
+            let group = Self(path);
+            fs::write(group.0.join(file), value)
+                .is_ok()
+                .then_some(group)
+        });
+        made.with_context(|| format!("no control group limits {limit:?}"))
+    }
+
+    /// Whoever is to be in it writes its process id there.
+    pub fn processes(&self) -> PathBuf {
+        self.0.join("cgroup.procs")
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + patience();
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
