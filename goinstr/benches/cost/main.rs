@@ -6,6 +6,7 @@
 mod analysis;
 mod arming;
 mod calls;
+mod conversation;
 mod correction;
 mod growth;
 mod many;

@@ -1,12 +1,13 @@
 //! Go programs that are measured, and the one whose calls are timed: `testdata/targets/calls`.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
+
+use crate::conversation::Conversation;
 
 /// Builds a program of `testdata/targets` with the Go on PATH.
 pub fn build(name: &str) -> Result<PathBuf> {
@@ -29,58 +30,25 @@ pub fn build_in(source: &Path, name: &str) -> Result<PathBuf> {
 }
 
 /// A program that reads what to do from its stdin, running.
-pub struct Target {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
+pub struct Target(Conversation);
 
 impl Target {
     /// Starts it.
     pub fn start(exe: &Path) -> Result<Self> {
-        let mut child = Command::new(exe)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("can't run {}", exe.display()))?;
-        let mut target = Self {
-            stdin: child.stdin.take().context("no stdin")?,
-            stdout: BufReader::new(child.stdout.take().context("no stdout")?),
-            child,
-        };
-        ensure!(
-            target.line()?.starts_with("ready"),
-            "the target is not ready"
-        );
-        Ok(target)
+        let (target, first) = Conversation::with(&mut Command::new(exe))?;
+        ensure!(first.starts_with("ready"), "the target is not ready");
+        Ok(Self(target))
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.0.pid()
     }
 
     /// Has it make `calls` calls of `what`; how many ns one took.
     pub fn time(&mut self, what: &str, calls: u64) -> Result<f64> {
-        writeln!(self.stdin, "{what} {calls}")?;
-        let took: u64 = self
-            .line()?
-            .trim()
-            .parse()
-            .context("the target prints no time")?;
+        let took = self.0.ask(&format!("{what} {calls}"))?;
+        let took: u64 = took.parse().context("the target prints no time")?;
         Ok(took as f64 / calls as f64)
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line)?;
-        Ok(line)
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

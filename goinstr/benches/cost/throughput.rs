@@ -1,14 +1,15 @@
 //! What measuring does to the throughput of a real server, and of a program that only computes.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
+    conversation::Conversation,
     rounds::{median, print_ratio},
     target,
 };
@@ -38,8 +39,7 @@ const WAYS: [Way; 5] = [
 /// Loads the server and the computing program, untraced and traced, in turn.
 pub fn run() -> Result<()> {
     let exe = target::build("throughput")?;
-    let (mut server, mut port) = Conversation::with(Command::new(&exe).arg("serve"))?;
-    port.truncate(port.trim_end().len());
+    let (mut server, port) = Conversation::with(Command::new(&exe).arg("serve"))?;
     let (mut load, _) = Conversation::with(Command::new(&exe).args(["load", &port, CLIENTS]))?;
     let mut rounds = Vec::new();
     let mut functions = Vec::new();
@@ -48,11 +48,12 @@ pub fn run() -> Result<()> {
         for (name, arguments) in WAYS {
             let goinstr = match arguments {
                 [] => None,
-                _ => Some(attach(server.child.id(), arguments).with_context(|| name)?),
+                _ => Some(attach(server.pid(), arguments).with_context(|| name)?),
             };
-            load.ask(SETTLE_MS)?;
-            let answered = load.ask(SPAN_MS)?;
-            let computed = server.ask(SPAN_MS)?;
+            load.ask(&SETTLE_MS.to_string())?;
+            let span = SPAN_MS.to_string();
+            let answered = load.ask(&span)?;
+            let computed = server.ask(&span)?;
             if round == 0 {
                 functions.push(goinstr.as_ref().map_or(0, |(_, functions)| *functions));
             }
@@ -65,7 +66,7 @@ pub fn run() -> Result<()> {
             let mut number = || -> Result<f64> {
                 Ok(answered.next().context("too few figures")?.parse::<f64>()?)
             };
-            figures.push([number()?, number()?, computed.trim().parse::<f64>()?]);
+            figures.push([number()?, number()?, computed.parse::<f64>()?]);
         }
         rounds.push(figures);
     }
@@ -121,47 +122,4 @@ fn attach(pid: u32, arguments: &[&str]) -> Result<(Child, u64)> {
     // Read to the end, or its last words would find nobody.
     std::thread::spawn(move || lines.for_each(drop));
     Ok((goinstr, session["functions"].as_u64().unwrap_or(0)))
-}
-
-/// A program that answers each line with one.
-struct Conversation {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Conversation {
-    /// Starts it; its first line comes with it.
-    fn with(command: &mut Command) -> Result<(Self, String)> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut conversation = Self {
-            stdin: child.stdin.take().context("no stdin")?,
-            stdout: BufReader::new(child.stdout.take().context("no stdout")?),
-            child,
-        };
-        let first = conversation.line()?;
-        Ok((conversation, first))
-    }
-
-    fn ask(&mut self, milliseconds: u32) -> Result<String> {
-        writeln!(self.stdin, "{milliseconds}")?;
-        self.line()
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line)?;
-        ensure!(!line.is_empty(), "the program ended");
-        Ok(line)
-    }
-}
-
-impl Drop for Conversation {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
