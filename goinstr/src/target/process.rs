@@ -289,6 +289,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     use super::*;
+    use crate::target::started::started;
 
     fn sleeper() -> Child {
         Command::new("sleep")
@@ -322,7 +323,7 @@ mod tests {
             rustix::event::PollFlags::IN,
         )];
         let timeout = rustix::time::Timespec {
-            tv_sec: 10,
+            tv_sec: 120,
             tv_nsec: 0,
         };
         assert_eq!(rustix::event::poll(&mut poll, Some(&timeout)), Ok(1));
@@ -369,7 +370,7 @@ mod tests {
         let process = open(&child);
         assert_eq!(process.still_same(), Liveness::Same);
         drop(child.stdin.take());
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while process.still_same() == Liveness::Same && Instant::now() < deadline {
             std::thread::yield_now();
         }
@@ -394,7 +395,7 @@ mod tests {
         assert_eq!(process.still_same(), Liveness::Same);
         let mut stdin = child.stdin.take().expect("stdin");
         io::Write::write_all(&mut stdin, b"go\n").expect("write");
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while process.still_same() == Liveness::Same && Instant::now() < deadline {
             std::thread::yield_now();
         }
@@ -440,9 +441,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("snooze");
         fs::copy("/bin/sleep", &path).expect("copy");
-        let mut child = Command::new(&path).arg("60").spawn().expect("spawn");
+        let mut child = started(&path);
         fs::remove_file(&path).expect("remove");
-        let process = open(&child);
+        let process = Process::open(Pid(child.id())).expect("opens");
         assert!(process.executable_deleted());
         assert_eq!(process.executable().path(), path);
         let bytes = fs::read(process.executable().open_path()).expect("read");
