@@ -1,5 +1,6 @@
 //! The verification against running programs.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,9 +20,8 @@ fn the_layout_is_held_against_the_live_process() {
         let binary = built.open();
         let layout = binary.runtime_layout().unwrap();
         let child = Child::start(&built.path);
-        let seen = verify_layout(&binary, &layout, child.0.id()).unwrap();
         // The main goroutine, the collector's two, the finalizers'; and the program's own.
-        assert!(seen >= 5, "{seen} goroutines with {arguments:?}");
+        eventually(5, || verify_layout(&binary, &layout, child.0.id()));
         let shifted = RuntimeLayout {
             atomicstatus: layout.goid,
             goid: layout.goid,
@@ -60,9 +60,12 @@ impl Child {
     fn start(program: &Path) -> Self {
         let mut command = Command::new(program);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = command.spawn().unwrap();
-        // Its runtime starts its own goroutines before main, in some milliseconds.
-        std::thread::sleep(Duration::from_millis(500));
+        let mut child = command.spawn().unwrap();
+        // Its runtime starts its own goroutines before main, which says so.
+        let mut said = String::new();
+        let out = child.stdout.as_mut().unwrap();
+        BufReader::new(out).read_line(&mut said).unwrap();
+        assert!(said.starts_with("ready "), "{said}");
         Self(child)
     }
 }
@@ -84,7 +87,7 @@ fn a_guess_is_proven_or_refused() {
     let child = Child::start(&built.path);
     let pid = child.0.id();
     // It reads from its stdin, so one goroutine is on a thread.
-    eventually(|| prove_layout(&binary, &right, pid));
+    eventually(1, || prove_layout(&binary, &right, pid));
     let by = |offset: u32, shift: i32| offset.wrapping_add_signed(shift);
     for shift in [-16, -8, 8, 16] {
         let parent_goid = right.parent_goid.map(|at| by(at, shift));
@@ -180,12 +183,7 @@ fn the_goroutines_of_a_library_in_a_c_program_are_found() {
         let child = Child(child.unwrap());
         let pid = child.0.id();
         // The runtime's own, and what the library was called on. At first there are fewer.
-        eventually(|| {
-            let seen = verify_layout(&binary, &layout, pid)?;
-            (seen >= 5)
-                .then_some(seen)
-                .ok_or(LayoutDoubt::NoGoroutines { pid })
-        });
+        eventually(5, || verify_layout(&binary, &layout, pid));
         let wrong = RuntimeLayout {
             goid: layout.goid + 8,
             ..layout
@@ -194,14 +192,15 @@ fn the_goroutines_of_a_library_in_a_c_program_are_found() {
     }
 }
 
-/// The result once there is one: the program has to get to work.
-fn eventually(look: impl Fn() -> Result<usize, LayoutDoubt>) -> usize {
-    let deadline = Instant::now() + Duration::from_secs(20);
+/// Looks until it sees so many goroutines: the program has to get to work.
+fn eventually(least: usize, look: impl Fn() -> Result<usize, LayoutDoubt>) {
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
-        match look() {
-            Ok(seen) => return seen,
-            Err(doubt) if Instant::now() > deadline => panic!("{doubt}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        let seen = look();
+        if seen.as_ref().is_ok_and(|&seen| seen >= least) {
+            return;
         }
+        assert!(Instant::now() < deadline, "{seen:?}, not {least}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
