@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Functions whose calls the target tells the values of.
-const TOLD: &str = "/^main\\.(integers|unsigned|many|bools|texts|slices|pointers|structs|wide|floats.*|maps|interfaces|errorsOf|unused|named|escapes|.*method|.*byValue|generic.*|.*get|grows|login)$/";
+const TOLD: &str = "/^main\\.(integers|unsigned|many|bools|texts|crowded|slices|pointers|structs|wide|floats.*|maps|interfaces|errorsOf|unused|named|escapes|.*method|.*byValue|generic.*|.*get|grows|login)$/";
 
 pub fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
@@ -29,6 +29,10 @@ pub fn tests() -> Vec<Test> {
         as_told(&Build::of("values").pie())
     }));
     tests.push(test("values::only_calls_that_match", matching));
+    tests.push(test(
+        "values::results_behind_many_arguments",
+        results_behind_many_arguments,
+    ));
     tests
 }
 
@@ -59,6 +63,44 @@ fn matching() -> Result<()> {
     ensure!(shown == expected, "shown: {shown:?}, told: {expected:?}");
     let counted = measured.report.function("main.(*Point).method")?.calls;
     ensure!(counted == 20, "{counted} calls counted");
+    Ok(())
+}
+
+/// Arguments that take nearly all the room there is leave some for the results.
+fn results_behind_many_arguments() -> Result<()> {
+    let measured = Case::of(Build::of("values"))
+        .command("trace")
+        .patterns(&["main.crowded"])
+        // Four strings of so many bytes, and two that stand on the stack, end just below 2048 bytes.
+        .options(&["--args", "--returns", "--value-bytes", "440"])
+        .run()?;
+    let told: Vec<&Value> = measured
+        .truth
+        .lines
+        .iter()
+        .filter(|line| line["function"] == "main.crowded")
+        .collect();
+    let calls = &measured.report.calls;
+    ensure!(
+        !told.is_empty() && calls.len() == told.len(),
+        "{} calls shown of {}",
+        calls.len(),
+        told.len()
+    );
+    for (call, line) in calls.iter().zip(told) {
+        for (what, seen) in [("args", &call.args), ("returns", &call.returns)] {
+            let seen = seen.as_ref().with_context(|| format!("no {what}"))?;
+            for (name, told) in line[what].as_object().context("no values")? {
+                let seen = &seen[name];
+                let as_told = match told.as_str() {
+                    // Of strings there may be no room for the bytes.
+                    Some(text) => seen["value"] == *text || seen["cut"] == true,
+                    None => seen["value"] == *told,
+                };
+                ensure!(as_told, "{name}: {seen}, told: {told}");
+            }
+        }
+    }
     Ok(())
 }
 

@@ -84,6 +84,9 @@ func bools(a, b bool, l Level) bool { calls++; return a && b }
 func texts(s, t string, raw []byte) (string, []byte) { calls++; return t + s, raw[:1] }
 
 //go:noinline
+func crowded(a, b, c, d, e, f string) (int, string) { calls++; return len(f), a }
+
+//go:noinline
 func slices(a []int, b []string, c []Point, none []int) []string { calls++; return b }
 
 //go:noinline
@@ -282,6 +285,11 @@ func round(k int) {
 		r0, r1 := texts(s, t, raw)
 		_ = r1
 		say("texts", of("s", &s, "t", &t, "raw", &raw), of("r0", &r0))
+	}
+	{
+		a, b, c, d, e, f := text, "b", "c", "", text+"e", "f"
+		r0, r1 := crowded(a, b, c, d, e, f)
+		say("crowded", of("a", &a, "b", &b, "c", &c, "d", &d, "e", &e, "f", &f), of("r0", &r0, "r1", &r1))
 	}
 	{
 		a, b, c := make([]int, k), []string{text, "", "b"}, []Point{{int32(k), -1}, {2, 3}}

@@ -31,6 +31,8 @@ pub(super) struct Compiler<'t> {
     pub steps: Vec<Step>,
     /// The first byte of the data that is free.
     next: u32,
+    /// The first byte of the data that is not for this.
+    room: usize,
     shapes: usize,
 }
 
@@ -45,12 +47,29 @@ enum Source<'p> {
 }
 
 impl<'t> Compiler<'t> {
-    /// A compiler whose data begin at `at`.
-    pub fn new(
+    /// A compiler for the entry, at the beginning of the data. It leaves room for the registers at the
+    /// return: the kernel side notes these whatever is asked for, and without room for them behind the
+    /// arguments it would do so over them.
+    pub fn at_entry(types: &'t dyn TypeSource, limits: Limits, redaction: &'t Redaction) -> Self {
+        Self::new(types, limits, redaction, 0, DATA_BYTES - REGISTER_BYTES)
+    }
+
+    /// A compiler for the return, whose data begin where the entry's end.
+    pub fn at_return(
         types: &'t dyn TypeSource,
         limits: Limits,
         redaction: &'t Redaction,
         at: u32,
+    ) -> Self {
+        Self::new(types, limits, redaction, at, DATA_BYTES)
+    }
+
+    fn new(
+        types: &'t dyn TypeSource,
+        limits: Limits,
+        redaction: &'t Redaction,
+        at: u32,
+        room: usize,
     ) -> Self {
         Self {
             types,
@@ -59,6 +78,7 @@ impl<'t> Compiler<'t> {
             registers: at,
             steps: Vec::new(),
             next: at + REGISTER_BYTES as u32,
+            room,
             shapes: 0,
         }
     }
@@ -138,7 +158,7 @@ impl<'t> Compiler<'t> {
         let to = self.next;
         let end = to.checked_add(most)?;
         let step = u32::try_from(self.steps.len()).ok()?;
-        if end as usize > DATA_BYTES || step >= MAX_STEPS || address % 8 != 0 {
+        if end as usize > self.room || step >= MAX_STEPS || address % 8 != 0 {
             return None;
         }
         self.steps.push(Step {

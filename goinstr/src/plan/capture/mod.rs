@@ -9,6 +9,8 @@ mod abi;
 mod compile;
 mod redaction;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
@@ -168,14 +170,24 @@ impl FunctionCapture {
             width,
             generic,
         );
-        let mut entry = Compiler::new(types, wanted.limits, &wanted.redaction, 0);
+        Self::compiled(types, signature, &assigned, wanted)
+    }
+
+    /// The steps and shapes of what is wanted of values whose places are known.
+    fn compiled(
+        types: &dyn TypeSource,
+        signature: &Signature,
+        assigned: &Assigned,
+        wanted: &Wanted,
+    ) -> Self {
+        let mut entry = Compiler::at_entry(types, wanted.limits, &wanted.redaction);
         let parameters = if wanted.arguments {
             named(&mut entry, &signature.parameters, &assigned.parameters, "p")
         } else {
             Vec::new()
         };
         let exit_at = entry.end();
-        let mut exit = Compiler::new(types, wanted.limits, &wanted.redaction, exit_at);
+        let mut exit = Compiler::at_return(types, wanted.limits, &wanted.redaction, exit_at);
         let results = if wanted.results {
             named(&mut exit, &signature.results, &assigned.results, "r")
         } else {
