@@ -33,7 +33,29 @@ pub fn tests() -> Vec<Test> {
         "values::results_behind_many_arguments",
         results_behind_many_arguments,
     ));
+    tests.push(test(
+        "values::results_of_calls_seen_late",
+        results_of_calls_seen_late,
+    ));
     tests
+}
+
+/// A first instruction where no probe can be may change the arguments, and never the results.
+fn results_of_calls_seen_late() -> Result<()> {
+    let measured = Case::of(Build::of("lockentry"))
+        .command("trace")
+        .patterns(&["main.answered"])
+        .options(&["--returns"])
+        .run()?;
+    let mut calls = measured.report.calls;
+    calls.sort_by_key(|call| call.start_unix_ns);
+    let results: Vec<_> = calls
+        .iter()
+        .filter_map(|call| call.returns.as_ref()?["r0"]["value"].as_u64())
+        .collect();
+    // The target answers 0 to 999 with the next number.
+    ensure!(results == (1..=1000).collect::<Vec<_>>(), "{results:?}");
+    Ok(())
 }
 
 /// `--where`: those calls are shown for which the target's own figures say so, and all are counted.

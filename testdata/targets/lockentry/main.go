@@ -11,12 +11,21 @@ import (
 //go:noinline
 func orMask(p *uint32, m uint32) { atomic.OrUint32(p, m) }
 
+// Its calls are seen from the next instruction on.
+//
+//go:noinline
+func answered(p *uint32, m uint32) uint32 {
+	atomic.OrUint32(p, m)
+	return m + 1
+}
+
 //go:noinline
 func normal(p *uint32) uint32 { return atomic.LoadUint32(p) }
 
 var (
 	root    = handshake.Count("main.main.func1")
 	normals = handshake.Count("main.normal")
+	answers = handshake.Count("main.answered")
 	masks   = handshake.Count("main.orMask")
 )
 
@@ -28,6 +37,9 @@ func main() {
 			masks.In()
 			orMask(&x, i)
 			masks.Out()
+			answers.In()
+			answered(&x, i)
+			answers.Out()
 			normals.In()
 			normal(&x)
 			normals.Out()

@@ -158,7 +158,8 @@ impl FunctionCapture {
             return Self::without(ASSEMBLY);
         }
         match binary.call_sites(function) {
-            Ok(sites) if sites.entry.keeps_arguments => {}
+            // Results are where they are, wherever the call was seen to begin.
+            Ok(sites) if sites.entry.keeps_arguments || !wanted.arguments => {}
             _ => return Self::without(MOVED),
         }
         let generic = binary.name(function).contains("[go.shape.");
