@@ -27,7 +27,7 @@ pub use distribution::{Distribution, Slot};
 pub use exported::Exported;
 pub use inflight::{Inflight, OpenStack};
 pub use profile::{Block, Profile, ProfileFile, ProfileFunction};
-pub use reading::{Bytes, NoNames, TypeNames, values};
+pub use reading::{Bytes, TypeNames, values};
 pub use report::{
     Books, CallEvent, CallValues, CallerReport, End, FollowedStates, FunctionReport, Ledger, Mode,
     OpenCall, Outcome, ProbeCosts, Report, SessionInfo, ShedEvent,

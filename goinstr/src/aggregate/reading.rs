@@ -16,16 +16,6 @@ pub trait TypeNames {
     fn name(&self, address: u64) -> Option<String>;
 }
 
-/// Knows no name.
-#[derive(Clone, Copy, Debug)]
-pub struct NoNames;
-
-impl TypeNames for NoNames {
-    fn name(&self, _address: u64) -> Option<String> {
-        None
-    }
-}
-
 /// The bytes of one call, and which steps found nothing.
 #[derive(Clone, Copy)]
 pub struct Bytes<'b> {
@@ -205,11 +195,10 @@ impl Bytes<'_> {
             },
             ShapeKind::Interface {
                 first,
-                second,
                 table,
                 value,
                 text,
-            } => self.interface(*first, *second, *table, *value, *text)?,
+            } => self.interface(*first, *table, *value, *text)?,
             ShapeKind::Cut => Content::Cut,
             ShapeKind::Redacted => Content::Redacted,
             ShapeKind::Unknown(why) => Content::Unreadable((*why).to_owned()),
@@ -248,7 +237,6 @@ impl Bytes<'_> {
     fn interface(
         &self,
         first: Word,
-        second: Word,
         table: Option<Chunk>,
         value: Option<Chunk>,
         text: Option<Chunk>,
@@ -266,7 +254,7 @@ impl Bytes<'_> {
         };
         let name = self.names.name(described);
         let value = name.as_deref().and_then(|name| {
-            self.known(name, second, value?, text?).map(|content| {
+            self.known(name, value?, text?).map(|content| {
                 Box::new(Value {
                     type_name: name.to_owned(),
                     content,
@@ -280,12 +268,11 @@ impl Bytes<'_> {
     }
 
     /// A value whose type is known by its name alone.
-    fn known(&self, name: &str, second: Word, value: Chunk, text: Chunk) -> Option<Content> {
-        let bytes = self.copied(value).ok()?;
+    fn known(&self, name: &str, value: Chunk, text: Chunk) -> Option<Content> {
+        self.copied(value).ok()?;
         let data = |at: u32| Word::Data(value.at + at);
         let int = |size| self.signed(data(0), size).ok().map(Content::Int);
         let uint = |size| self.word(data(0), size).ok().map(Content::Uint);
-        let _ = (bytes, second);
         match name {
             "bool" => self.content(&ShapeKind::Bool(data(0))).ok(),
             "int" | "int64" | "time.Duration" => int(8),

@@ -390,7 +390,6 @@ impl<'t> Compiler<'t> {
         });
         ShapeKind::Interface {
             first,
-            second,
             table,
             value,
             text,

@@ -98,11 +98,9 @@ pub enum ShapeKind {
     Interface {
         /// Its first word.
         first: Word,
-        /// Its second word: the value's address, or the value where that is an address.
-        second: Word,
         /// Has the type's address, where the first word is not it.
         table: Option<Chunk>,
-        /// The first bytes at the second word.
+        /// The first bytes at the second word: the value, or where that is an address what stands there.
         value: Option<Chunk>,
         /// The bytes of a string, if that is what stands there.
         text: Option<Chunk>,

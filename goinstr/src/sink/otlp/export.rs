@@ -112,7 +112,6 @@ impl Export {
                 add(&self.shared.tally.thinned, calls);
                 continue;
             }
-            add(&self.shared.tally.made, calls);
             for entry in tree {
                 match entry {
                     Entry::Call {

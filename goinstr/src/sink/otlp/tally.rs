@@ -14,10 +14,9 @@ pub(super) struct Tally {
     no_room: AtomicU64,
     /// Calls that the thread has taken out of the queue and that are in no tree yet.
     pub kept: AtomicU64,
-    /// Of those in trees: made into spans, left out because they were not asked for, left out
-    /// because there were too many a second.
-    pub made: AtomicU64,
+    /// Of those in trees: left out because they were not asked for.
     pub cut: AtomicU64,
+    /// Of those in trees: left out because there were too many a second.
     pub thinned: AtomicU64,
     /// Spans of calls that had not returned at the end.
     pub open: AtomicU64,
