@@ -5,7 +5,7 @@ use std::rc::Rc;
 use goinstr_common::capture::{DATA_BYTES, REGISTER_BYTES};
 
 use super::*;
-use crate::binary::GoType;
+use crate::binary::{Field, GoType};
 
 /// Types by their index.
 struct Known(Vec<Rc<GoType>>);
@@ -91,4 +91,103 @@ fn the_registers_at_the_return_have_room_behind_the_arguments() {
             .any(|(_, shape)| shape.kind == ShapeKind::Cut);
     }
     assert!(cut, "the arguments must have come near the end");
+}
+
+fn part(offset: u64, size: u64, register: u8) -> Part {
+    Part {
+        offset,
+        size,
+        register: abi::Register::General(register),
+    }
+}
+
+/// The example of Go's `src/cmd/compile/abi-internal.md`: `func f(a1 uint8, a2 [2]uintptr, a3 uint8)
+/// (r1 struct { x uintptr; y [2]uintptr }, r2 string)`.
+#[test]
+fn places_are_those_of_the_abis_own_example() {
+    let field = |name: &str, offset, ty| Field {
+        name: name.to_owned(),
+        offset,
+        ty: TypeRef(ty),
+    };
+    let types = known(vec![
+        ("uint8", 1, GoKind::Uint),
+        ("uintptr", 8, GoKind::Uint),
+        ("[2]uintptr", 16, GoKind::Array(TypeRef(1), 2)),
+        (
+            "struct",
+            24,
+            GoKind::Struct(vec![field("x", 0, 1), field("y", 8, 2)]),
+        ),
+        ("string", 16, GoKind::String),
+    ]);
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        let assigned = abi::assign(&types, arch, &list([0, 2, 0]), &list([3, 4]));
+        let expected = Assigned {
+            parameters: vec![
+                Place::Registers(vec![part(0, 1, 0)]),
+                Place::Stack(0),
+                Place::Registers(vec![part(0, 1, 1)]),
+            ],
+            results: vec![
+                Place::Stack(16),
+                Place::Registers(vec![part(0, 8, 0), part(8, 8, 1)]),
+            ],
+            // a2, r1.x, r1.y, and room for a1 and a3.
+            width: 16 + 24 + 8,
+        };
+        assert_eq!(assigned, Some(expected));
+    }
+}
+
+/// A value is in registers as a whole or not at all, and what comes after it may be.
+#[test]
+fn what_does_not_fit_leaves_its_registers_to_the_next() {
+    let types = known(vec![
+        ("int", 8, GoKind::Int),
+        ("string", 16, GoKind::String),
+    ]);
+    let eight = [0; 8];
+    let parameters = list(eight.into_iter().chain([1, 0]));
+    let assigned = abi::assign(&types, Arch::X86_64, &parameters, &[]).expect("known types");
+    assert_eq!(assigned.parameters[8], Place::Stack(0));
+    assert_eq!(
+        assigned.parameters[9],
+        Place::Registers(vec![part(0, 8, 8)])
+    );
+    // 9 registers in all; arm64 has 16, which are enough for the string.
+    let assigned = abi::assign(&types, Arch::Aarch64, &parameters, &[]).expect("known types");
+    assert_eq!(
+        assigned.parameters[8],
+        Place::Registers(vec![part(0, 8, 8), part(8, 8, 9)])
+    );
+}
+
+#[test]
+fn types_that_contain_themselves_come_to_an_end() {
+    let field = |name: &str, ty| Field {
+        name: name.to_owned(),
+        offset: 0,
+        ty: TypeRef(ty),
+    };
+    let twice = || vec![field("a", 0), field("b", 0)];
+    let types = known(vec![("loop", 8, GoKind::Struct(twice()))]);
+    assert_eq!(abi::assign(&types, Arch::X86_64, &list([0]), &[]), None);
+    let deep = Wanted {
+        limits: Limits {
+            depth: 8,
+            ..Limits::default()
+        },
+        ..wanted(true, false, 128)
+    };
+    let signature = Signature {
+        parameters: list([0; 4]),
+        results: Vec::new(),
+    };
+    let assigned = Assigned {
+        parameters: vec![Place::Stack(0); 4],
+        ..Assigned::default()
+    };
+    let function = FunctionCapture::compiled(&types, &signature, &assigned, &deep);
+    assert_eq!(function.parameters.len(), 4);
 }
