@@ -155,19 +155,16 @@ impl Bytes<'_> {
             ShapeKind::Pointer { address, to } => match self.word(*address, 8)? {
                 0 => Content::Nil,
                 address => {
-                    let to = to.as_ref().map(|(chunks, shape)| {
-                        let failed = chunks.iter().find_map(|chunk| self.copied(*chunk).err());
-                        Box::new(match failed {
-                            None => self.value(shape),
-                            Some(why) => Value {
-                                type_name: shape.type_name.clone(),
-                                content: Content::Unreadable(why.to_owned()),
-                            },
-                        })
-                    });
+                    let to = to.as_ref().map(|shape| Box::new(self.value(shape)));
                     Content::Pointer(address, to)
                 }
             },
+            ShapeKind::Copied(chunks, kind) => {
+                for chunk in chunks {
+                    self.copied(*chunk)?;
+                }
+                self.content(kind)?
+            }
             ShapeKind::Array(items, length) => Content::List {
                 items: items.iter().map(|item| self.value(item)).collect(),
                 length: *length,
@@ -313,3 +310,6 @@ fn whole_characters(bytes: &[u8], length: u64) -> &[u8] {
         _ => bytes,
     }
 }
+
+#[cfg(test)]
+mod tests;

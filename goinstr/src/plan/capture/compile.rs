@@ -101,7 +101,10 @@ impl<'t> Compiler<'t> {
                 let sp = Word::Data(self.registers + STACK_POINTER as u32 * 8);
                 let add = at.saturating_add(ABOVE_STACK_POINTER);
                 match self.copy(sp, add, most) {
-                    Some(chunks) => self.shape(ty, &stored(&chunks), 0, 0, 0),
+                    Some(chunks) => {
+                        let shape = self.shape(ty, &stored(&chunks), 0, 0, 0);
+                        copied(chunks, shape)
+                    }
                     None => self.of(ty, ShapeKind::Cut),
                 }
             }
@@ -294,14 +297,14 @@ impl<'t> Compiler<'t> {
         address: Word,
         depth: u32,
         level: u32,
-    ) -> Option<(Vec<Chunk>, Box<Shape>)> {
+    ) -> Option<Box<Shape>> {
         let size = self.types.get(target)?.size.min(POINTEE_MOST);
         if size == 0 {
             return None;
         }
         let chunks = self.copy(address, 0, size)?;
         let shape = self.shape(target, &stored(&chunks), 0, depth + 1, level + 1);
-        Some((chunks, Box::new(shape)))
+        Some(Box::new(copied(chunks, shape)))
     }
 
     fn slice(
@@ -394,6 +397,14 @@ impl<'t> Compiler<'t> {
             value,
             text,
         }
+    }
+}
+
+/// What a value means that is known only if all chunks of it could be copied.
+fn copied(chunks: Vec<Chunk>, shape: Shape) -> Shape {
+    Shape {
+        type_name: shape.type_name,
+        kind: ShapeKind::Copied(chunks, Box::new(shape.kind)),
     }
 }
 

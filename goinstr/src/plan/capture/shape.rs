@@ -83,9 +83,12 @@ pub enum ShapeKind {
     Pointer {
         /// The address.
         address: Word,
-        /// The chunks that hold it, and what it is; `None`: not followed.
-        to: Option<(Vec<Chunk>, Box<Shape>)>,
+        /// What it is; `None`: not followed.
+        to: Option<Box<Shape>>,
     },
+    /// A value from memory: the chunks that hold it, without one of which nothing of it is known, and
+    /// what its bytes mean.
+    Copied(Vec<Chunk>, Box<ShapeKind>),
     /// The first elements of so many.
     Array(Vec<Shape>, u64),
     /// Fields by name, in order.

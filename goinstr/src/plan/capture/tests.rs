@@ -191,3 +191,32 @@ fn types_that_contain_themselves_come_to_an_end() {
     let function = FunctionCapture::compiled(&types, &signature, &assigned, &deep);
     assert_eq!(function.parameters.len(), 4);
 }
+
+/// An argument on the stack is what was copied from there, and nothing where that failed.
+#[test]
+fn a_value_on_the_stack_is_copied() {
+    let types = known(vec![
+        ("int", 8, GoKind::Int),
+        ("[64]int", 512, GoKind::Array(TypeRef(0), 64)),
+    ]);
+    let function = compiled(&types, list([1, 1]), Vec::new(), &wanted(true, false, 128));
+    let [(_, first), (name, second)] = function.parameters.as_slice() else {
+        panic!("{:?}", function.parameters);
+    };
+    assert_eq!(
+        (name.as_str(), second.type_name.as_str()),
+        ("p1", "[64]int")
+    );
+    let chunks = |shape: &Shape| match &shape.kind {
+        ShapeKind::Copied(chunks, _) => chunks.clone(),
+        other => panic!("{other:?}"),
+    };
+    let steps: Vec<(u32, u32)> = function.entry.iter().map(|s| (s.add, s.most)).collect();
+    // The return address stands below; a step copies less than 512 bytes.
+    assert_eq!(steps, [(8, 504), (512, 8), (520, 504), (1024, 8)]);
+    let numbers = |shape: &Shape| chunks(shape).iter().map(|c| c.step).collect::<Vec<_>>();
+    assert_eq!((numbers(first), numbers(second)), (vec![0, 1], vec![2, 3]));
+    for (chunk, step) in chunks(first).iter().zip(&function.entry) {
+        assert_eq!((chunk.at, chunk.most), (step.to, step.most));
+    }
+}
