@@ -135,29 +135,28 @@ pub(super) fn assign(
                     return Some(Place::Registers(parts));
                 }
                 (general, float) = before;
-                *stack = stack.next_multiple_of(align);
-                let at = *stack;
-                *stack = stack.checked_add(size)?;
+                let at = stack.checked_next_multiple_of(align)?;
+                *stack = at.checked_add(size)?;
                 Some(Place::Stack(at))
             })
             .collect()
     };
     let of_parameters = places(&mut stack, parameters)?;
-    stack = stack.next_multiple_of(WORD);
+    stack = stack.checked_next_multiple_of(WORD)?;
     let of_results = places(&mut stack, results)?;
-    stack = stack.next_multiple_of(WORD);
+    stack = stack.checked_next_multiple_of(WORD)?;
     // Room for the parameters that are in registers.
     let mut spill = 0u64;
     for (parameter, place) in parameters.iter().zip(&of_parameters) {
         if matches!(place, Place::Registers(_)) {
             let (size, align) = extent(types, parameter.ty, 0)?;
-            spill = spill.next_multiple_of(align).checked_add(size)?;
+            spill = spill.checked_next_multiple_of(align)?.checked_add(size)?;
         }
     }
     Some(Assigned {
         parameters: of_parameters,
         results: of_results,
-        width: stack.checked_add(spill.next_multiple_of(WORD))?,
+        width: stack.checked_add(spill.checked_next_multiple_of(WORD)?)?,
     })
 }
 
@@ -248,10 +247,11 @@ impl Taker<'_> {
             GoKind::Complex => {
                 let half = found.size / 2;
                 self.float(offset, half)?;
-                self.float(offset + half, half)
+                self.float(offset.checked_add(half)?, half)
             }
             GoKind::String | GoKind::Interface { .. } | GoKind::Slice(_) => {
-                (0..found.size / WORD).try_for_each(|word| self.general(offset + word * WORD, WORD))
+                let words = (0..found.size / WORD).map(|word| offset.checked_add(word * WORD));
+                words.into_iter().try_for_each(|at| self.general(at?, WORD))
             }
             GoKind::Array(_, 0) => Some(()),
             GoKind::Array(element, 1) => self.take(*element, offset, level + 1),

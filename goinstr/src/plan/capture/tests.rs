@@ -164,6 +164,40 @@ fn what_does_not_fit_leaves_its_registers_to_the_next() {
 }
 
 #[test]
+fn offsets_that_can_not_be_are_no_places() {
+    for (kind, size) in [
+        (GoKind::Complex, 16),
+        (GoKind::String, 16),
+        (GoKind::Interface { empty: true }, 16),
+        (GoKind::Slice(TypeRef(0)), 24),
+    ] {
+        let far = Field {
+            name: "far".to_owned(),
+            offset: u64::MAX - 3,
+            ty: TypeRef(0),
+        };
+        let types = known(vec![
+            ("part", size, kind),
+            ("whole", 64, GoKind::Struct(vec![far])),
+        ]);
+        assert_eq!(abi::parts(&types, Arch::X86_64, TypeRef(1)), None);
+        let function = compiled(&types, list([1]), list([1]), &wanted(true, true, 128));
+        for (_, shape) in function.parameters.iter().chain(&function.results) {
+            let ShapeKind::Copied(_, kind) = &shape.kind else {
+                panic!("{shape:?}");
+            };
+            assert!(!format!("{kind:?}").contains("Data("), "{kind:?}");
+        }
+    }
+    let most = known(vec![
+        ("huge", u64::MAX, GoKind::Array(TypeRef(1), 2)),
+        ("byte", 1, GoKind::Uint),
+    ]);
+    let assigned = abi::assign(&most, Arch::X86_64, &list([1, 0]), &list([0]));
+    assert_eq!(assigned, None);
+}
+
+#[test]
 fn types_that_contain_themselves_come_to_an_end() {
     let field = |name: &str, ty| Field {
         name: name.to_owned(),
