@@ -222,31 +222,27 @@ impl Comparison {
         let Some((first, fields)) = self.path.split_first() else {
             return false;
         };
-        let of = |values: &Option<super::value::Values>| {
-            values
-                .as_ref()
-                .and_then(|values| values.get(first).cloned())
-        };
-        let Some(mut value) = of(&values.args).or_else(|| of(&values.returns)) else {
+        let mut both = values.args.iter().chain(&values.returns);
+        let Some(mut value) = both.find_map(|values| values.get(first)) else {
             return false;
         };
         for field in fields {
             // Through pointers, as Go does.
-            while let Content::Pointer(_, Some(to)) = value.content {
-                value = *to;
+            while let Content::Pointer(_, Some(to)) = &value.content {
+                value = to;
             }
-            let Content::Struct(list) = value.content else {
+            let Content::Struct(list) = &value.content else {
                 return false;
             };
-            let Some((_, found)) = list.into_iter().find(|(name, _)| name == field) else {
+            let Some((_, found)) = list.iter().find(|(name, _)| name == field) else {
                 return false;
             };
             value = found;
         }
         if self.length {
-            return length(&value).is_some_and(|length| self.number(i128::from(length)));
+            return length(value).is_some_and(|length| self.number(i128::from(length)));
         }
-        self.compare(&value)
+        self.compare(value)
     }
 
     fn number(&self, value: i128) -> bool {
