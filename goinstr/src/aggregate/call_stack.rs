@@ -4,50 +4,29 @@ use std::sync::Arc;
 
 use crate::binary::{SourceFrame, WalkedStack};
 
-/// When a call was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StackAt {
-    /// At its return.
-    Return,
-    /// Where it waited longest.
-    Wait {
-        /// For how long.
-        waited_ns: u64,
-    },
-}
-
 /// The Go stack of a single call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallStack {
-    /// When.
-    pub at: StackAt,
+    /// How long it waited there, where it waited longest; `None`: it was seen at its return.
+    pub waited_ns: Option<u64>,
     stack: WalkedStack,
 }
 
 impl CallStack {
     /// A stack, where it has any functions.
     #[must_use]
-    pub fn new(at: StackAt, stack: WalkedStack) -> Option<Self> {
-        (!stack.places.is_empty()).then_some(Self { at, stack })
+    pub fn new(waited_ns: Option<u64>, stack: WalkedStack) -> Option<Self> {
+        (!stack.places.is_empty()).then_some(Self { waited_ns, stack })
     }
 
     /// One that was read back.
     #[must_use]
-    pub fn of_frames(at: StackAt, frames: Vec<SourceFrame>, cut: bool) -> Option<Self> {
+    pub fn of_frames(waited_ns: Option<u64>, frames: Vec<SourceFrame>, cut: bool) -> Option<Self> {
         let places = match frames.is_empty() {
             true => Vec::new(),
             false => vec![Arc::from(frames)],
         };
-        Self::new(at, WalkedStack { places, cut })
-    }
-
-    /// How long it waited there, where it did.
-    #[must_use]
-    pub fn waited_ns(&self) -> Option<u64> {
-        match self.at {
-            StackAt::Return => None,
-            StackAt::Wait { waited_ns } => Some(waited_ns),
-        }
+        Self::new(waited_ns, WalkedStack { places, cut })
     }
 
     /// The functions, innermost first.

@@ -18,7 +18,7 @@ mod states;
 mod value;
 
 pub use aggregator::Aggregator;
-pub use call_stack::{CallStack, StackAt};
+pub use call_stack::CallStack;
 pub use call_tree::{CallTree, Nested, Nesting, Path};
 pub use compare::{Difference, Moved, Sample, Verdict, compare, judge};
 pub use condition::{BadCondition, Condition};

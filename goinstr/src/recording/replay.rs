@@ -14,7 +14,7 @@ use super::line::{self, VERSION};
 use super::words::Words;
 use crate::aggregate::{
     CallEvent, CallStack, End, FunctionReport, Ledger, Mode, Outcome, ProbeCosts, Report,
-    SessionInfo, ShedEvent, StackAt,
+    SessionInfo, ShedEvent,
 };
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, SourceFrame, Vaddr};
 use crate::plan::{Library, Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
@@ -378,10 +378,6 @@ impl Player {
         if call.depth >= DEEPEST || end.is_none() || call.self_ns > call.duration_ns {
             return Err(wrong(format!("line {number} is of a call that can't be")));
         }
-        let at = match call.stack_waited_ns {
-            Some(waited_ns) => StackAt::Wait { waited_ns },
-            None => StackAt::Return,
-        };
         let frames = call.stack.map(|frames| {
             let frame = |frame: line::Frame| SourceFrame {
                 function: frame.function,
@@ -408,7 +404,9 @@ impl Player {
             states: call.states,
             callers: Vec::new(),
             stack: frames
-                .and_then(|frames| CallStack::of_frames(at, frames, call.stack_cut))
+                .and_then(|frames| {
+                    CallStack::of_frames(call.stack_waited_ns, frames, call.stack_cut)
+                })
                 .map(Box::new),
             values: None,
         })

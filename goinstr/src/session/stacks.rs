@@ -10,7 +10,7 @@ use goinstr_common::record::CallRecord;
 
 use super::waits::{Wait, Waits};
 use crate::{
-    aggregate::{CallStack, StackAt},
+    aggregate::CallStack,
     binary::{self, GoBinary, StackReader, Walked},
     event::{StackEvent, StackOf},
     plan::ProbePlan,
@@ -90,8 +90,7 @@ impl Stacks {
         plan: &ProbePlan,
     ) -> Option<CallStack> {
         if let Some(wait) = &found.longest {
-            let at = StackAt::Wait { waited_ns: wait.ns };
-            if let Some(stack) = self.symbolise(&wait.stack, at) {
+            if let Some(stack) = self.symbolise(&wait.stack, Some(wait.ns)) {
                 return Some(stack);
             }
         }
@@ -108,10 +107,10 @@ impl Stacks {
             let bias = self.bias_of(call.tgid)?;
             *first = site.address.0.wrapping_add(bias);
         }
-        self.symbolise(&returned, StackAt::Return)
+        self.symbolise(&returned, None)
     }
 
-    fn symbolise(&mut self, seen: &StackEvent, at: StackAt) -> Option<CallStack> {
+    fn symbolise(&mut self, seen: &StackEvent, waited_ns: Option<u64>) -> Option<CallStack> {
         let bias = self.bias_of(seen.tgid)?;
         let walked = Walked {
             addresses: &seen.addresses,
@@ -120,10 +119,10 @@ impl Stacks {
         };
         let mut stack = self.reader.read(&walked, bias);
         // The place in the runtime at which it went on is not where it waited.
-        if matches!(at, StackAt::Wait { .. }) && !seen.first_returns && !stack.places.is_empty() {
+        if waited_ns.is_some() && !seen.first_returns && !stack.places.is_empty() {
             stack.places.remove(0);
         }
-        CallStack::new(at, stack)
+        CallStack::new(waited_ns, stack)
     }
 
     fn bias_of(&mut self, tgid: u32) -> Option<u64> {

@@ -153,7 +153,7 @@ impl<W: Write> Sink for JsonSink<W> {
                 .stack
                 .as_ref()
                 .map(|stack| stack.frames().map(line::Frame::of).collect()),
-            stack_waited_ns: call.stack.as_deref().and_then(CallStack::waited_ns),
+            stack_waited_ns: call.stack.as_deref().and_then(|stack| stack.waited_ns),
             stack_cut: call.stack.as_deref().is_some_and(CallStack::is_cut),
             args: call.args(),
             returns: call.returns(),

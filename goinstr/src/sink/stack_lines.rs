@@ -6,7 +6,7 @@ use crate::aggregate::CallStack;
 /// The lines, not indented: `at main.work  /src/main.go:12`.
 pub(super) fn stack_lines(stack: &CallStack) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(ns) = stack.waited_ns() {
+    if let Some(ns) = stack.waited_ns {
         lines.push(format!("waited {} there:", duration(ns)));
     }
     lines.extend(stack.frames().map(|frame| {
