@@ -34,6 +34,12 @@ impl CallStack {
         self.stack.places.iter().flat_map(|place| place.iter())
     }
 
+    /// Bytes of memory that it takes. The functions are shared with all stacks that have the same places.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.stack.places)
+    }
+
     /// Whether functions are missing on the outside.
     #[must_use]
     pub fn is_cut(&self) -> bool {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::States;
 use super::report::{CallEvent, Outcome};
 
-/// Calls that wait for the call around them, at most: about 150 bytes each.
+/// Calls that wait for the call around them, at most: about 200 bytes each.
 const WAITING: usize = 500_000;
 /// Paths told apart: a recursion can make any number of them.
 const PATHS: usize = 100_000;
@@ -114,7 +114,7 @@ pub struct CallTree {
 impl CallTree {
     /// Adds a finished call.
     pub fn add(&mut self, call: &CallEvent) {
-        for nested in self.nesting.add(call.clone()) {
+        for nested in self.nesting.add(call.bare()) {
             self.book(nested);
         }
     }

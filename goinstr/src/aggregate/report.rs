@@ -147,6 +147,30 @@ impl CallEvent {
         self.values.as_ref()?.returns.as_ref()
     }
 
+    /// The call without what may be large: its callers, its stack, its arguments and results.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self {
+            states: self.states.clone(),
+            callers: Vec::new(),
+            stack: None,
+            values: None,
+            ..*self
+        }
+    }
+
+    /// Bytes of memory that it takes, but for what it shares with other calls: about so many.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let states = self.states.as_ref().map_or(0, States::heap_bytes);
+        let stack = self.stack.as_ref().map_or(0, |stack| stack.bytes());
+        let values = self.values.as_ref().map_or(0, |values| {
+            let both = values.args.iter().chain(&values.returns);
+            size_of::<CallValues>() + both.map(Values::heap_bytes).sum::<usize>()
+        });
+        size_of::<Self>() + states + size_of_val(&*self.callers) + stack + values
+    }
+
     /// When it ended, ns since the Unix epoch: by the clock, which its duration is corrected against.
     #[must_use]
     pub fn end_unix_ns(&self) -> u64 {

@@ -80,6 +80,12 @@ impl States {
         .filter(|&(_, ns)| ns > 0)
     }
 
+    /// Bytes that it takes beside its own: about so many.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let wait = |reason: &String| size_of::<(String, u64)>() + reason.len();
+        self.waiting.keys().map(wait).sum()
+    }
+
     /// All together.
     #[must_use]
     pub fn total_ns(&self) -> u64 {

@@ -87,6 +87,44 @@ impl Values {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value)
     }
+
+    /// Bytes that they take beside their own.
+    pub(super) fn heap_bytes(&self) -> usize {
+        named_bytes(&self.0)
+    }
+}
+
+impl Value {
+    /// Bytes that it takes beside its own.
+    fn heap_bytes(&self) -> usize {
+        let boxed = |value: &Value| size_of::<Value>() + value.heap_bytes();
+        let content = match &self.content {
+            Content::Text { bytes, .. } => bytes.len(),
+            Content::List { items, .. } => items.iter().map(boxed).sum(),
+            Content::Struct(fields) => named_bytes(fields),
+            Content::Pointer(_, to) => to.as_deref().map_or(0, boxed),
+            Content::Interface { dynamic, value } => {
+                dynamic.len() + value.as_deref().map_or(0, boxed)
+            }
+            Content::Unreadable(why) => why.len(),
+            Content::Bool(_)
+            | Content::Int(_)
+            | Content::Uint(_)
+            | Content::Float(_)
+            | Content::Complex(..)
+            | Content::Map(_)
+            | Content::Address(_)
+            | Content::Nil
+            | Content::Cut
+            | Content::Redacted => 0,
+        };
+        self.type_name.len() + content
+    }
+}
+
+fn named_bytes(list: &[(String, Value)]) -> usize {
+    let named = |(name, value): &(String, Value)| name.len() + value.heap_bytes();
+    size_of_val(list) + list.iter().map(named).sum::<usize>()
 }
 
 /// An object by name: `{"key":{"type":"string","value":"a","len":1},…}`.

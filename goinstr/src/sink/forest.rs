@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::aggregate::{CallEvent, OpenCall};
 
-/// Calls kept at most: about 100 bytes each.
-const KEPT: usize = 200_000;
+/// Bytes of calls kept at most: some 200,000 calls of which only the times are asked for.
+const KEPT_BYTES: usize = 32 << 20;
 /// How long finished calls wait for the one around them, in ns.
 const PATIENCE_NS: u64 = 2_000_000_000;
 /// How long a finished tree waits for the call that started its goroutine, in ns.
@@ -65,7 +65,31 @@ pub(super) struct Forest {
     pending: HashMap<u64, Vec<CallEvent>>,
     /// Finished trees, in order of return.
     finished: Vec<Tree>,
-    kept: usize,
+    kept: Kept,
+}
+
+/// How much waits.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Kept {
+    calls: usize,
+    bytes: usize,
+}
+
+impl Kept {
+    fn add(&mut self, call: &CallEvent) {
+        self.calls += 1;
+        self.bytes += call.bytes();
+    }
+
+    fn remove(&mut self, calls: &[CallEvent]) {
+        self.calls -= calls.len();
+        self.bytes -= calls.iter().map(CallEvent::bytes).sum::<usize>();
+    }
+
+    /// Whether nothing can wait any longer.
+    const fn is_too_much(&self) -> bool {
+        self.bytes > KEPT_BYTES
+    }
 }
 
 impl Forest {
@@ -78,7 +102,7 @@ impl Forest {
 
     /// Calls that wait.
     pub const fn kept(&self) -> usize {
-        self.kept
+        self.kept.calls
     }
 
     /// Whether the function was asked for as a root, where some were.
@@ -89,7 +113,7 @@ impl Forest {
 
     /// Takes a call that has returned.
     pub fn add(&mut self, call: CallEvent) {
-        self.kept += 1;
+        self.kept.add(&call);
         let pending = self.pending.entry(call.goid).or_default();
         if call.depth > 0 {
             pending.push(call);
@@ -124,7 +148,6 @@ impl Forest {
             return;
         }
         let calls = tree(rest).calls;
-        let count = calls.len();
         let mut shown = Vec::new();
         for call in calls {
             let under = shown.last().is_some_and(|tree: &Tree| {
@@ -137,9 +160,10 @@ impl Forest {
                 }
             } else if self.is_root(call.function) == Some(true) {
                 shown.push(Tree { calls: vec![call] });
+            } else {
+                self.kept.remove(std::slice::from_ref(&call));
             }
         }
-        self.kept -= count - shown.iter().map(|tree| tree.calls.len()).sum::<usize>();
         self.finished.append(&mut shown);
     }
 
@@ -163,10 +187,10 @@ impl Forest {
         if open.is_some() {
             self.give_up(&by_goid, now_ns, &mut entries);
         }
-        let finished = std::mem::take(&mut self.finished);
+        let mut finished = std::mem::take(&mut self.finished);
         // A tree waits while the call that started its goroutine may still come.
         let mut waits = vec![false; finished.len()];
-        let many = self.kept > KEPT;
+        let many = self.kept.is_too_much();
         let parents = Parents::of(&finished);
         for (index, tree) in finished.iter().enumerate() {
             let Some(root) = tree.root() else { continue };
@@ -205,18 +229,24 @@ impl Forest {
                 _ => {}
             }
         }
+        for (tree, _) in finished.iter().zip(&stay).filter(|(_, stays)| !**stays) {
+            self.kept.remove(&tree.calls);
+        }
         for root in roots {
-            self.show(&finished, &below, root, 0, None, LINK_LEVELS, &mut entries);
+            self.show(
+                &mut finished,
+                &below,
+                root,
+                0,
+                None,
+                LINK_LEVELS,
+                &mut entries,
+            );
         }
-        let mut shown = 0;
-        for (index, tree) in finished.into_iter().enumerate() {
-            if stay[index] {
-                self.finished.push(tree);
-            } else {
-                shown += tree.calls.len();
-            }
-        }
-        self.kept -= shown;
+        let waiting = finished.into_iter().zip(stay);
+        self.finished = waiting
+            .filter_map(|(tree, stays)| stays.then_some(tree))
+            .collect();
         entries
     }
 
@@ -227,7 +257,7 @@ impl Forest {
         now_ns: u64,
         entries: &mut Vec<Entry>,
     ) {
-        let many = self.kept > KEPT;
+        let many = self.kept.is_too_much();
         let late: Vec<u64> = self
             .pending
             .iter()
@@ -253,7 +283,7 @@ impl Forest {
                 self.finish_rest(calls);
                 continue;
             }
-            self.kept -= calls.len();
+            self.kept.remove(&calls);
             let around = open.get(&goid).map_or(&[][..], Vec::as_slice);
             let calls = tree(calls).calls;
             let first = calls.first().map_or(0, |call| call.depth) as usize;
@@ -284,13 +314,14 @@ impl Forest {
         self.cut.levels.is_none_or(|levels| level < levels)
     }
 
+    /// Shows a tree, and under its calls the trees of the goroutines they started. Takes their calls.
     #[expect(
         clippy::too_many_arguments,
         reason = "a step of a walk, with all that it walks through"
     )]
     fn show(
         &self,
-        trees: &[Tree],
+        trees: &mut [Tree],
         below: &BTreeMap<usize, Vec<usize>>,
         index: usize,
         base: u32,
@@ -298,51 +329,57 @@ impl Forest {
         levels: u32,
         entries: &mut Vec<Entry>,
     ) {
-        let Some(tree) = trees.get(index) else { return };
-        let Some(root) = tree.root() else { return };
-        let root_ns_here = root_ns.unwrap_or(root.duration_ns);
-        let mut links: Vec<usize> = below.get(&index).cloned().unwrap_or_default();
-        links.sort_by_key(|&link| trees[link].root().map_or(0, |root| root.start_unix_ns));
-        let mut links = links.into_iter().peekable();
-        let start = |link: usize| trees[link].root().map_or(0, |root| root.start_unix_ns);
-        let mut open: Vec<(u64, u32)> = Vec::new();
-        let link = |at: u64, open: &mut Vec<(u64, u32)>, entries: &mut Vec<Entry>, link: usize| {
-            while open.last().is_some_and(|&(end, _)| end < at) && open.len() > 1 {
-                open.pop();
-            }
-            let level = open.last().map_or(base, |&(_, level)| level + 1);
-            if levels > 0 {
-                self.show(
-                    trees,
-                    below,
-                    link,
-                    level,
-                    Some(root_ns_here),
-                    levels - 1,
-                    entries,
-                );
-            }
+        let Some(tree) = trees.get_mut(index) else {
+            return;
         };
-        for call in &tree.calls {
-            while let Some(next) = links.next_if(|&next| start(next) < call.start_unix_ns) {
-                link(start(next), &mut open, entries, next);
+        let calls = std::mem::take(&mut tree.calls);
+        let Some(root) = calls.first() else { return };
+        let root_depth = root.depth;
+        let root_ns_here = root_ns.unwrap_or(root.duration_ns);
+        let start = |link: usize| trees[link].root().map_or(0, |root| root.start_unix_ns);
+        let links = below.get(&index).into_iter().flatten();
+        let mut links: Vec<(u64, usize)> = links.map(|&link| (start(link), link)).collect();
+        links.sort_by_key(|&(start, _)| start);
+        let mut links = links.into_iter().peekable();
+        let mut open: Vec<(u64, u32)> = Vec::new();
+        let mut link =
+            |(at, link): (u64, usize), open: &mut Vec<(u64, u32)>, entries: &mut Vec<Entry>| {
+                while open.last().is_some_and(|&(end, _)| end < at) && open.len() > 1 {
+                    open.pop();
+                }
+                let level = open.last().map_or(base, |&(_, level)| level + 1);
+                if levels > 0 {
+                    self.show(
+                        trees,
+                        below,
+                        link,
+                        level,
+                        Some(root_ns_here),
+                        levels - 1,
+                        entries,
+                    );
+                }
+            };
+        for (place, call) in calls.into_iter().enumerate() {
+            while let Some(next) = links.next_if(|&(start, _)| start < call.start_unix_ns) {
+                link(next, &mut open, entries);
             }
-            let level = base + call.depth.saturating_sub(root.depth);
+            let level = base + call.depth.saturating_sub(root_depth);
             while open.last().is_some_and(|&(_, above)| above >= level) {
                 open.pop();
             }
             open.push((call.end_unix_ns(), level));
             if self.within(level) {
                 entries.push(Entry::Call {
-                    call: call.clone(),
+                    call,
                     level,
                     root_ns: root_ns_here,
-                    linked: root_ns.is_some() && call == root,
+                    linked: root_ns.is_some() && place == 0,
                 });
             }
         }
         for next in links {
-            link(start(next), &mut open, entries, next);
+            link(next, &mut open, entries);
         }
     }
 }
@@ -387,7 +424,7 @@ fn tree(mut calls: Vec<CallEvent>) -> Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::Outcome;
+    use crate::aggregate::{CallValues, Content, Outcome, Value, Values};
 
     fn call(function: u32, goid: u64, depth: u32, start: u64, end: u64) -> CallEvent {
         CallEvent {
@@ -451,7 +488,7 @@ mod tests {
             lines(&forest.ready(Some(&[]), 70)),
             [(0, 0), (1, 1), (2, 2), (2, 1)]
         );
-        assert_eq!(forest.kept, 0);
+        assert_eq!(forest.kept, Kept::default());
     }
 
     #[test]
@@ -466,12 +503,47 @@ mod tests {
         let later = 40 + PATIENCE_NS;
         let shown = forest.ready(Some(&[root]), later);
         assert_eq!(lines(&shown), [(1000, 0), (1, 1)]);
-        for at in 0..=(KEPT as u64) {
+        let many = (KEPT_BYTES / call(1, 7, 1, 0, 0).bytes()) as u64;
+        for at in 0..=many {
             forest.add(call(1, 7, 1, later + at, later + at));
         }
         let shown = forest.ready(Some(&[open(0, 7, 0, 10)]), later);
-        assert_eq!(shown.len(), KEPT + 2);
-        assert_eq!(forest.kept, 0);
+        assert_eq!(shown.len() as u64, many + 2);
+        assert_eq!(forest.kept, Kept::default());
+    }
+
+    #[test]
+    fn calls_with_values_wait_in_less_number() {
+        let text = Value {
+            type_name: "string".to_owned(),
+            content: Content::Text {
+                bytes: vec![b'a'; 100_000],
+                length: 100_000,
+                capacity: None,
+            },
+        };
+        let values = CallValues {
+            args: Some(Values(vec![("s".to_owned(), text)])),
+            returns: None,
+        };
+        let large = CallEvent {
+            values: Some(Box::new(values)),
+            ..call(1, 7, 1, 20, 30)
+        };
+        let root = open(0, 7, 0, 10);
+        let mut forest = Forest::default();
+        let fit = KEPT_BYTES / large.bytes();
+        for _ in 0..fit {
+            forest.add(large.clone());
+        }
+        assert_eq!(
+            lines(&forest.ready(Some(std::slice::from_ref(&root)), 40)),
+            []
+        );
+        forest.add(large);
+        let shown = forest.ready(Some(&[root]), 40);
+        assert_eq!(shown.len(), fit + 2);
+        assert_eq!(forest.kept, Kept::default());
     }
 
     #[test]
@@ -512,6 +584,6 @@ mod tests {
             forest.add(finished);
         }
         assert_eq!(lines(&forest.ready(Some(&[]), 40)), [(1, 0), (2, 1)]);
-        assert_eq!(forest.kept, 0);
+        assert_eq!(forest.kept, Kept::default());
     }
 }

@@ -354,7 +354,7 @@ impl<W: Write> Sink for PerfettoSink<W> {
     }
 
     fn call(&mut self, call: &CallEvent) -> io::Result<()> {
-        for nested in self.nesting.add(call.clone()) {
+        for nested in self.nesting.add(call.bare()) {
             self.tree(&nested)?;
         }
         Ok(())

@@ -64,7 +64,7 @@ impl<W: Write> HtmlSink<W> {
 
     /// Keeps the slowest, and now and then throws away what is none of them.
     fn keep_slow(&mut self, call: &CallEvent) {
-        self.slowest.push(call.clone());
+        self.slowest.push(call.bare());
         if self.slowest.len() >= 4 * SLOWEST {
             self.cut_slowest();
         }

@@ -87,7 +87,7 @@ struct Exporter {
 
 /// What the measurement leaves for the thread.
 enum Message {
-    /// A call that has returned.
+    /// A call that has returned, bare.
     Call(CallEvent),
     /// Which calls are open, as [`Sink::settle`] has it.
     Settle(Option<Vec<OpenCall>>, u64),
@@ -208,7 +208,7 @@ impl Sink for OtlpSink {
 
     fn call(&mut self, call: &CallEvent) -> io::Result<()> {
         self.calls_came = true;
-        let left = self.leave(Message::Call(call.clone()));
+        let left = self.leave(Message::Call(call.bare()));
         self.shared.tally.left(left);
         Ok(())
     }

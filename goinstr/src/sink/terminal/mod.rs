@@ -139,7 +139,7 @@ impl<W: Write> Sink for TerminalSink<W> {
     }
 
     fn call(&mut self, call: &CallEvent) -> io::Result<()> {
-        self.tell(Message::Call(call.clone()))
+        self.tell(Message::Call(call.bare()))
     }
 
     fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
