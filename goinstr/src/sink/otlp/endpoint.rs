@@ -1,6 +1,11 @@
 //! Where a collector listens.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::Ipv6Addr, str::FromStr};
+
+/// OTLP over HTTP has a port of its own.
+const PORT: &str = "4318";
+/// What an error ends with.
+const LIKE: &str = "write it like http://127.0.0.1:4318";
 
 /// `http://HOST:PORT[/PATH]`; the signals' own paths are added to it
 /// (<https://opentelemetry.io/docs/specs/otlp/#otlphttp-request>).
@@ -34,30 +39,44 @@ impl FromStr for Endpoint {
                     .to_owned(),
             );
         }
-        let rest = text
-            .strip_prefix("http://")
-            .ok_or("write it like http://127.0.0.1:4318")?;
-        let (host, path) = match rest.find('/') {
+        let rest = text.strip_prefix("http://").ok_or(LIKE)?;
+        let (authority, path) = match rest.find('/') {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
         let path = path.trim_end_matches('/');
         let fits = |c: char| c.is_ascii_graphic() && !"?#@".contains(c);
-        if host.is_empty() || !rest.chars().all(fits) {
-            return Err("write it like http://127.0.0.1:4318".to_owned());
+        if !rest.chars().all(fits) {
+            return Err(format!("{rest:?} has what no address has; {LIKE}"));
         }
-        let has_port = host
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let (host, port) = match authority.rsplit_once(':') {
+            // The colons in brackets are those of an IPv6 address.
+            Some((host, port)) if !port.ends_with(']') => (host, port),
+            _ => (authority, PORT),
+        };
+        if !is_host(host) {
+            return Err(format!("{host:?} is no host; {LIKE}"));
+        }
+        if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+            return Err(format!("{port:?} is no port, 1 to 65535; {LIKE}"));
+        }
         Ok(Self {
-            // OTLP over HTTP has a port of its own.
-            authority: if has_port {
-                host.to_owned()
-            } else {
-                format!("{host}:4318")
-            },
+            authority: format!("{host}:{port}"),
             path: path.to_owned(),
         })
+    }
+}
+
+/// A name, an IPv4 address, or an IPv6 address in brackets.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(rest) => rest
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => {
+            let fits = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+            !host.is_empty() && host.chars().all(fits)
+        }
     }
 }
 
@@ -82,6 +101,12 @@ mod tests {
                 "/api/v1/otlp/v1/metrics",
             ),
             ("http://[::1]", "[::1]:4318", "/v1/metrics"),
+            ("http://[fe80::1]:80/", "[fe80::1]:80", "/v1/metrics"),
+            (
+                "http://otel_collector.x:1",
+                "otel_collector.x:1",
+                "/v1/metrics",
+            ),
         ] {
             let endpoint: Endpoint = text.parse().expect(text);
             assert_eq!(endpoint.authority, authority);
@@ -94,8 +119,21 @@ mod tests {
             "http://",
             "http://a b",
             "http://a/\r\n",
+            "http://a:",
+            "http://a:0",
+            "http://a:65536",
+            "http://a:port",
+            "http://a:80:80",
+            "http://:4318",
+            "http:///v1",
+            "http://::1",
+            "http://[::1",
+            "http://[::1]80",
+            "http://[a]:80",
+            "http://a%20b",
         ] {
-            assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
+            let error = wrong.parse::<Endpoint>().expect_err(wrong);
+            assert_eq!(error.lines().count(), 1, "{error}");
         }
     }
 }
