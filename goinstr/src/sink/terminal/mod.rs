@@ -35,6 +35,8 @@ use screen::{Screen, Waited};
 const QUEUE: usize = 8192;
 /// The longest that a report waits for a key to be pressed.
 const LOOK: Duration = Duration::from_millis(50);
+/// Keys, and what else there is, between two times that it is drawn: a mouse may move without end.
+const EVENTS: usize = 256;
 /// How long the end waits for the screen to be as it was.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -189,18 +191,24 @@ fn run(
             terminal.draw(|frame| draw::draw(&mut model, frame))?;
             changed = false;
         }
-        let wait = match screen::wait(LOOK)? {
-            Waited::InVain => Duration::ZERO,
-            Waited::Key => LOOK,
-            Waited::HungUp => {
-                quit.store(true, Ordering::Relaxed);
-                return Ok(());
+        // What has come is taken at once: drawing after each would be slower than a held key or a mouse.
+        let mut longest = LOOK;
+        for _ in 0..EVENTS {
+            let wait = match screen::wait(longest)? {
+                Waited::InVain => Duration::ZERO,
+                Waited::Key => LOOK,
+                Waited::HungUp => {
+                    quit.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
+            };
+            // A resize is no key, so it is asked for in any case.
+            if !event::poll(wait)? {
+                break;
             }
-        };
-        // A resize is no key, so it is asked for in any case.
-        if event::poll(wait)? {
             model.input(&event::read()?);
             changed = true;
+            longest = Duration::ZERO;
         }
         screen.capture_mouse(model.mouse)?;
         if model.quit {
