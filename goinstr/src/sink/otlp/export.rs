@@ -113,18 +113,11 @@ impl Export {
                 continue;
             }
             for entry in tree {
-                match entry {
-                    Entry::Call {
-                        call,
-                        level,
-                        linked,
-                        ..
-                    } => {
-                        let ids = self.lineage.call_entry(call, *level, *linked);
-                        let span = spans::finished(&self.session, ids, call);
-                        self.push(client, span);
-                    }
-                    Entry::Open { call, level } => self.lineage.open_entry(call, *level),
+                if let Some(ids) = self.lineage.ids(entry)
+                    && let Entry::Call { call, .. } = entry
+                {
+                    let span = spans::finished(&self.session, ids, call);
+                    self.push(client, span);
                 }
             }
         }

@@ -67,15 +67,31 @@ impl Lineage {
         }
     }
 
+    /// The ids of an entry's span; `None`: it is an open call, which becomes a span when it has returned.
+    pub fn ids(&mut self, entry: &Entry) -> Option<Ids> {
+        match entry {
+            Entry::Call {
+                call,
+                level,
+                linked,
+                ..
+            } => Some(self.call_entry(call, *level, *linked)),
+            Entry::Open { call, level } => {
+                self.open_entry(call, *level);
+                None
+            }
+        }
+    }
+
     /// An open call that is shown because the calls in it are.
-    pub fn open_entry(&mut self, call: &OpenCall, level: u32) {
+    fn open_entry(&mut self, call: &OpenCall, level: u32) {
         self.above.truncate(level as usize);
         let place = self.open_place(call);
         self.above.push(place);
     }
 
     /// The ids of a finished call.
-    pub fn call_entry(&mut self, call: &CallEvent, level: u32, linked: bool) -> Ids {
+    fn call_entry(&mut self, call: &CallEvent, level: u32, linked: bool) -> Ids {
         self.above.truncate(level as usize);
         let span = self.span(call.goid, call.start_unix_ns, call.function);
         let around = self.around(call, level, linked);

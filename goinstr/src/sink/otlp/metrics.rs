@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::{
 
 use super::{
     Session,
-    resource::{SCHEMA, resource, scope, text},
+    resource::{SCHEMA, scope, text},
 };
 use crate::aggregate::{FunctionReport, Mode, Report};
 use crate::sink::exponential::Exponential;
@@ -41,7 +41,7 @@ pub(super) fn request(session: &Session, report: &Report) -> ExportMetricsServic
     metrics.push(own(times));
     ExportMetricsServiceRequest {
         resource_metrics: vec![ResourceMetrics {
-            resource: Some(resource(&session.info)),
+            resource: Some(session.resource.clone()),
             scope_metrics: vec![ScopeMetrics {
                 scope: Some(scope()),
                 metrics,

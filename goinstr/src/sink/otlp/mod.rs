@@ -29,6 +29,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use opentelemetry_proto::tonic::resource::v1::Resource;
+
 use super::{Cut, Sink, names};
 use crate::aggregate::{CallEvent, Exported, Ledger, OpenCall, Report, SessionInfo};
 use crate::plan::{Location, ProbePlan};
@@ -118,6 +120,22 @@ struct Session {
     /// By the function's index in the plan; each another.
     names: Vec<String>,
     locations: Vec<Option<Location>>,
+    /// What all that is sent is said of.
+    resource: Resource,
+}
+
+impl Session {
+    fn of(info: &SessionInfo, plan: &ProbePlan) -> Self {
+        let locations = plan.functions.iter();
+        Self {
+            info: info.clone(),
+            names: names::unique(plan),
+            locations: locations
+                .map(|function| function.location.clone())
+                .collect(),
+            resource: resource::resource(info),
+        }
+    }
 }
 
 impl OtlpSink {
@@ -178,20 +196,11 @@ impl Sink for OtlpSink {
     }
 
     fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
-        let session = Session {
-            info: info.clone(),
-            names: names::unique(plan),
-            locations: plan
-                .functions
-                .iter()
-                .map(|function| function.location.clone())
-                .collect(),
-        };
         let (messages, received) = sync_channel(QUEUE);
         let (finished, done) = sync_channel(0);
         let export = export::Export::new(
             self.endpoint.clone(),
-            session,
+            Session::of(info, plan),
             self.spans.clone().unwrap_or_default(),
             Arc::clone(&self.shared),
             self.complaints,

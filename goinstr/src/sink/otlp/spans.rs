@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::{
 use super::{
     Session,
     lineage::Ids,
-    resource::{SCHEMA, number, resource, scope, text},
+    resource::{SCHEMA, number, scope, text},
 };
 use crate::aggregate::{CallEvent, OpenCall, Outcome};
 
@@ -117,7 +117,7 @@ fn place(session: &Session, function: u32) -> Vec<KeyValue> {
 pub(super) fn request(session: &Session, spans: Vec<Span>) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
-            resource: Some(resource(&session.info)),
+            resource: Some(session.resource.clone()),
             scope_spans: vec![ScopeSpans {
                 scope: Some(scope()),
                 spans,

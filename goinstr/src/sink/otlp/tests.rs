@@ -8,21 +8,12 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message as _;
 
-use super::{Session, lineage::Lineage, metrics, names, spans};
+use super::{Session, lineage::Lineage, metrics, spans};
 use crate::aggregate::{CallEvent, OpenCall, Report};
 use crate::sink::{Cut, Entry, forest::Forest, sample};
 
 fn session() -> Session {
-    let plan = sample::plan();
-    Session {
-        info: sample::info(),
-        names: names::unique(&plan),
-        locations: plan
-            .functions
-            .iter()
-            .map(|function| function.location.clone())
-            .collect(),
-    }
+    Session::of(&sample::info(), &sample::plan())
 }
 
 /// Spans of calls, which are put together as they are when the measurement is over.
@@ -36,17 +27,10 @@ fn spans_of(calls: impl IntoIterator<Item = CallEvent>, open: &[OpenCall]) -> Ve
     lineage.settle(Some(open));
     let mut found = Vec::new();
     for entry in forest.ready(Some(open), u64::MAX) {
-        match entry {
-            Entry::Call {
-                call,
-                level,
-                linked,
-                ..
-            } => {
-                let ids = lineage.call_entry(&call, level, linked);
-                found.push(spans::finished(&session, ids, &call));
-            }
-            Entry::Open { call, level } => lineage.open_entry(&call, level),
+        if let Some(ids) = lineage.ids(&entry)
+            && let Entry::Call { call, .. } = entry
+        {
+            found.push(spans::finished(&session, ids, &call));
         }
     }
     for call in open {
@@ -161,11 +145,24 @@ fn a_trace_that_was_told_of_keeps_its_id() {
         start_unix_ns: 20,
     };
     lineage.settle(Some(std::slice::from_ref(&root)));
-    lineage.open_entry(&root, 0);
-    let inner = lineage.call_entry(&call(1, 8, 1, (21, 22), 0), 1, false);
+    let finished = |lineage: &mut Lineage, call, level, linked| {
+        let entry = Entry::Call {
+            call,
+            level,
+            root_ns: 0,
+            linked,
+        };
+        lineage.ids(&entry).expect("a span")
+    };
+    let begun = Entry::Open {
+        call: root,
+        level: 0,
+    };
+    assert_eq!(lineage.ids(&begun), None);
+    let inner = finished(&mut lineage, call(1, 8, 1, (21, 22), 0), 1, false);
     lineage.settle(None);
-    let starter = lineage.call_entry(&call(3, 7, 0, (10, 90), 0), 0, false);
-    let outer = lineage.call_entry(&call(0, 8, 0, (20, 60), 0), 1, true);
+    let starter = finished(&mut lineage, call(3, 7, 0, (10, 90), 0), 0, false);
+    let outer = finished(&mut lineage, call(0, 8, 0, (20, 60), 0), 1, true);
     assert_eq!(inner.parent, Some(outer.span));
     assert_eq!(inner.trace, outer.trace);
     assert_eq!(outer.link, Some((starter.trace, starter.span)));
