@@ -42,7 +42,6 @@ pub struct FoldedSink<W: Write> {
     title: String,
     tree: CallTree,
     calls: u64,
-    any_states: bool,
 }
 
 impl<W: Write> FoldedSink<W> {
@@ -56,7 +55,6 @@ impl<W: Write> FoldedSink<W> {
             title: String::new(),
             tree: CallTree::default(),
             calls: 0,
-            any_states: false,
         }
     }
 
@@ -130,6 +128,12 @@ impl<W: Write> FoldedSink<W> {
 
 impl<W: Write> Sink for FoldedSink<W> {
     fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        if self.weight == Weight::State && info.states.is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the recording does not say what calls did; make one with record --states",
+            ));
+        }
         self.names = names::distinct(plan);
         self.title = super::visible(&info.exe).into_owned();
         Ok(())
@@ -137,7 +141,6 @@ impl<W: Write> Sink for FoldedSink<W> {
 
     fn call(&mut self, call: &CallEvent) -> io::Result<()> {
         self.calls += 1;
-        self.any_states |= call.states.is_some();
         self.tree.add(call);
         Ok(())
     }
@@ -147,12 +150,6 @@ impl<W: Write> Sink for FoldedSink<W> {
     }
 
     fn finish(&mut self, report: &Report, _ledger: &Ledger) -> io::Result<()> {
-        if self.weight == Weight::State && self.calls > 0 && !self.any_states {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the recording does not say what calls did; make one with record --states",
-            ));
-        }
         let lines = self.lines();
         match self.drawing {
             Drawing::Folded => {
@@ -224,11 +221,8 @@ mod tests {
     fn without_states_there_is_nothing_to_tell_apart() {
         let mut bytes = Vec::new();
         let mut sink = FoldedSink::new(&mut bytes, Drawing::Folded, Weight::State);
-        sink.session(&sample::info(), &sample::plan())
-            .expect("session");
-        sink.call(&sample::call()).expect("call");
         let error = sink
-            .finish(&sample::report(1), &sample::ledger())
+            .session(&sample::info(), &sample::plan())
             .expect_err("no states");
         assert!(error.to_string().contains("record --states"), "{error}");
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Sink;
 use crate::aggregate::{
-    Books, CallEvent, CallerReport, Distribution, End, FunctionReport, Ledger, Mode, Outcome,
-    ProbeCosts, Report, SessionInfo, States,
+    Books, CallEvent, CallerReport, Distribution, End, FollowedStates, FunctionReport, Ledger,
+    Mode, Outcome, ProbeCosts, Report, SessionInfo, States,
 };
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
 use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
@@ -102,7 +102,11 @@ pub(crate) fn play_states(sink: &mut impl Sink) {
         3_000,
         &[("chan receive", 2_000), ("select", 1_000)],
     );
-    sink.session(&info(), &plan()).expect("session");
+    let followed = SessionInfo {
+        states: Some(FollowedStates { threads: true }),
+        ..info()
+    };
+    sink.session(&followed, &plan()).expect("session");
     sink.call(&made(1, 1, (1_000, 4_500, 4_500), inner))
         .expect("call");
     sink.call(&made(0, 0, (0, 8_000, 3_500), outer))
