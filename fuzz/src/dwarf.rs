@@ -29,6 +29,8 @@ fn program(input: &[u8]) -> Option<Program> {
     program.append_go(&[0; 8], &[0; 64]);
     program.section(".debug_abbrev", &rest[..split], 0);
     program.section(".debug_info", &rest[split..], flags);
+    // Lists of locations too: they refer to nothing, so that they may stand among the entries.
+    program.section(".debug_loc", &rest[split..], 0);
     program.section(
         ".debug_str",
         b"runtime.g\0goid\0sched\0runtime.gobuf\0sp\0",
@@ -75,5 +77,17 @@ mod tests {
         let (signatures, types) = ask_types(&found.expect("a Go program"));
         assert_eq!(signatures, 1);
         assert!(types >= 4, "{types}");
+    }
+
+    #[test]
+    fn the_seed_with_locations_has_a_parameter_in_a_register() {
+        let seed = include_bytes!("../corpus/dwarf/seed-locations");
+        let found = program(seed).and_then(|program| program.open());
+        let found = found.expect("a Go program");
+        let sections = found.debug_sections().expect("debug sections");
+        let entries: Vec<_> = found.functions().iter().map(|f| f.entry).collect();
+        let signatures = DebugTypes::new(&sections).signatures(&entries);
+        let mut parameters = signatures.values().flat_map(|all| &all.parameters);
+        assert!(parameters.any(|parameter| !parameter.seen.is_empty()));
     }
 }

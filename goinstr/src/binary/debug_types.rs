@@ -31,6 +31,8 @@ const TYPEDEFS: usize = 8;
 const FIELDS: usize = 512;
 /// Parameters and results of a function.
 const PARAMETERS: usize = 256;
+/// Units kept: Go's linker puts all types into one, and with each one its table of source files is kept.
+const UNITS: usize = 16;
 /// No value is larger.
 const LARGEST: u64 = 1 << 40;
 
@@ -69,11 +71,11 @@ impl<'s> DebugTypes<'s> {
         let mut wanted: Vec<u64> = entries.iter().map(|entry| entry.0).collect();
         wanted.sort_unstable();
         let mut found = HashMap::new();
-        for index in 0..self.all.headers.len() {
+        for header in &self.all.headers {
             if found.len() == wanted.len() {
                 break;
             }
-            let Some(unit) = self.unit(index) else {
+            let Some(unit) = self.read_unit(header) else {
                 continue;
             };
             if self.concerns(&unit, &wanted) {
@@ -84,19 +86,26 @@ impl<'s> DebugTypes<'s> {
         found
     }
 
+    /// A unit whose types are asked for.
     fn unit(&self, index: usize) -> Option<Rc<gimli::Unit<Slice<'s>>>> {
-        if let Some(unit) = self.units.borrow().get(&index) {
+        let mut units = self.units.borrow_mut();
+        if let Some(unit) = units.get(&index) {
             return unit.clone();
         }
-        let header = *self.all.headers.get(index)?;
-        let abbreviations = self.all.abbreviations(&header)?;
-        let unit = gimli::Unit::new_with_abbreviations(&self.dwarf, header, abbreviations);
-        let unit = unit.ok().map(Rc::new);
-        self.units.borrow_mut().insert(index, unit.clone());
+        if units.len() >= UNITS {
+            units.clear();
+        }
+        let unit = self.read_unit(self.all.headers.get(index)?).map(Rc::new);
+        units.insert(index, unit.clone());
         unit
     }
 
-    /// Whether a unit is Go's and one of the addresses is in it.
+    fn read_unit(&self, header: &gimli::UnitHeader<Slice<'s>>) -> Option<gimli::Unit<Slice<'s>>> {
+        let abbreviations = self.all.abbreviations(header)?;
+        gimli::Unit::new_with_abbreviations(&self.dwarf, *header, abbreviations).ok()
+    }
+
+    /// Whether one of the addresses may be in a unit.
     fn concerns(&self, unit: &gimli::Unit<Slice<'s>>, wanted: &[u64]) -> bool {
         if reaches_round(unit) {
             return false;
