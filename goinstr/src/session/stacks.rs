@@ -89,10 +89,10 @@ impl Stacks {
         found: Whereabouts,
         plan: &ProbePlan,
     ) -> Option<CallStack> {
-        if let Some(wait) = &found.longest {
-            if let Some(stack) = self.symbolise(&wait.stack, Some(wait.ns)) {
-                return Some(stack);
-            }
+        if let Some(wait) = &found.longest
+            && let Some(stack) = self.symbolise(&wait.stack, Some(wait.ns))
+        {
+            return Some(stack);
         }
         let mut returned = found.returned?;
         if let (Some(first @ 0), Some(function)) = (
