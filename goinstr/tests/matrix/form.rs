@@ -4,6 +4,7 @@ use std::{
     env, fmt, fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use goinstr::binary::Arch;
@@ -164,7 +165,8 @@ impl Plan {
         if makes_no_such_code {
             return Some("this Go's compiler makes no such code");
         }
-        (self.mode.needs_c() && !self.native()).then_some("needs a C compiler for the architecture")
+        (self.mode.needs_c() && self.tools().is_none())
+            .then_some("needs a C compiler for the architecture")
     }
 
     pub fn strippings(&self) -> Vec<Stripping> {
@@ -196,12 +198,12 @@ impl Plan {
         match stripping {
             Stripping::Nothing => return Ok(Ok(twin.to_owned())),
             Stripping::Linker => return self.go_build(&["-ldflags=-s -w"], "sw").map(Ok),
-            Stripping::Strip if !self.native() => {
-                return Ok(Err("needs binutils for the architecture"));
-            }
             Stripping::Strip => {
-                let stripped = Command::new("strip").arg("-o").arg(&to).arg(twin).output();
-                match stripped {
+                let Some(prefix) = self.tools() else {
+                    return Ok(Err("needs binutils for the architecture"));
+                };
+                let mut strip = Command::new(format!("{prefix}strip"));
+                match strip.arg("-o").arg(&to).arg(twin).output() {
                     Err(_) => return Ok(Err("needs binutils")),
                     Ok(output) if !output.status.success() => {
                         return Err(format!(
@@ -225,7 +227,11 @@ impl Plan {
     fn go_build(&self, flags: &[&str], form: &str) -> Result<PathBuf, String> {
         let to = self.place(form);
         let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets");
-        let output = go(&self.toolchain)
+        let mut go = go(&self.toolchain);
+        if let Some(prefix) = self.tools().filter(|prefix| !prefix.is_empty()) {
+            go.env("CC", format!("{prefix}gcc"));
+        }
+        let output = go
             .args(["build", "-buildvcs=false", "-o"])
             .arg(&to)
             .args(flags)
@@ -250,8 +256,21 @@ impl Plan {
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
     }
 
-    fn native(&self) -> bool {
-        self.arch.name() == env::consts::ARCH
+    /// What the names of gcc and binutils for the architecture begin with. With a cross compiler only where
+    /// everything is asked for: it takes its time.
+    fn tools(&self) -> Option<&'static str> {
+        const CROSS: &str = "aarch64-linux-gnu-";
+        static CROSS_THERE: OnceLock<bool> = OnceLock::new();
+        if self.arch.name() == env::consts::ARCH {
+            return Some("");
+        }
+        let there = || {
+            let gcc = Command::new(format!("{CROSS}gcc"))
+                .arg("--version")
+                .output();
+            crate::is_all() && gcc.is_ok_and(|gcc| gcc.status.success())
+        };
+        (self.arch == Arch::Aarch64 && *CROSS_THERE.get_or_init(there)).then_some(CROSS)
     }
 }
 

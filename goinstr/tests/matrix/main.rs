@@ -174,13 +174,11 @@ fn trial(plan: Plan, newest: &'static Toolchain, table: &Arc<Mutex<Table>>) -> T
     })
 }
 
-/// A program of a toolchain itself, which has its symbols: all of it is told by Go's disassembler.
+/// A program of a toolchain itself.
 fn shipped_trial(program: Shipped, newest: &'static Toolchain, table: &Arc<Mutex<Table>>) -> Trial {
     let table = Arc::clone(table);
     Trial::test(program.to_string(), move || {
-        let truth = truth::read(&newest.go, &program.path)?;
-        let returns = truth::returns_by_binutils(&program.path, shipped::HOST);
-        let mut score = compare::compare(&program.path, &truth, returns.as_ref())?;
+        let mut score = program.score(newest)?;
         let faults = std::mem::take(&mut score.faults);
         push(
             &table,

@@ -1,11 +1,18 @@
-//! The programs that come with a Go toolchain: real ones, as Go's authors built and linked them, which still
-//! have their symbols.
+//! The programs that come with a Go toolchain: real ones, most of them as Go's authors built and linked them,
+//! which still have their symbols. Debian's are stripped.
 
 use std::{fmt, path::PathBuf};
 
-use goinstr::binary::Arch;
+use goinstr::binary::{Arch, GoBinary};
 
-use crate::{form::goarch, table::Form, toolchain::Toolchain};
+use crate::{
+    compare::{self, Score},
+    form::goarch,
+    prebuilt,
+    table::Form,
+    toolchain::Toolchain,
+    truth,
+};
 
 /// Looked at, of each toolchain: the largest one and one that everybody has.
 const PROGRAMS: [&str; 2] = match HOST {
@@ -27,6 +34,17 @@ pub struct Shipped {
 }
 
 impl Shipped {
+    /// Against Go's disassembler where there are symbols for it, else as any program without.
+    pub fn score(&self, newest: &Toolchain) -> Result<Score, String> {
+        let read = GoBinary::open(&self.path).map_err(|why| why.to_string())?;
+        if !read.symbol_sources().symbol_table {
+            return Ok(prebuilt::check(&self.path, newest)?.1);
+        }
+        let truth = truth::read(&newest.go, &self.path)?;
+        let returns = truth::returns_by_binutils(&self.path, HOST);
+        compare::compare(&self.path, &truth, returns.as_ref())
+    }
+
     /// As the table tells of it.
     pub fn form(&self) -> Form {
         Form {
