@@ -15,7 +15,7 @@ use crate::{
         http,
         measurement::Measurement,
         process::Target,
-        prometheus::{Prometheus, Samples},
+        prometheus::{Prometheus, Samples, median_of},
         report::{Function, Report},
     },
     test,
@@ -141,7 +141,7 @@ fn native() -> Result<()> {
     let queries = [
         "histogram_count(goinstr_function_duration_seconds)",
         "histogram_sum(goinstr_function_duration_seconds)",
-        "histogram_quantile(0.5, goinstr_function_duration_seconds)",
+        &median_of("goinstr_function_duration_seconds"),
     ];
     let (answers, report) = scraped(true, &queries)?;
     let counts = each(&report, |function| function.calls as f64);

@@ -18,7 +18,7 @@ use crate::{
         collector::{Collector, Manner, RealCollector, attribute, built},
         measurement::Measurement,
         process::Target,
-        prometheus::Prometheus,
+        prometheus::{Prometheus, median_of},
         report::{Exported, Report},
         truth::Truth,
     },
@@ -502,7 +502,7 @@ fn prometheus() -> Result<()> {
     );
     let counts = prometheus.query("histogram_count(goinstr_function_duration_seconds)")?;
     let sums = prometheus.query("histogram_sum(goinstr_function_duration_seconds)")?;
-    let medians = prometheus.query("histogram_quantile(0.5, goinstr_function_duration_seconds)")?;
+    let medians = prometheus.query(&median_of("goinstr_function_duration_seconds"))?;
     let calls = prometheus.query("goinstr_function_calls_total")?;
     let mut compared = 0;
     for function in report

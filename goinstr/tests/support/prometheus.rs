@@ -23,6 +23,13 @@ pub struct Prometheus {
 /// Labels but for the name of the metric and those of the scrape, and the value.
 pub type Samples = BTreeMap<BTreeMap<String, String>, f64>;
 
+/// The median of a native histogram of fewer than 10,000 values, the lower of the two in the middle as
+/// goinstr has it: from exactly a half on Prometheus counts from above, and where values are few the upper one
+/// may be far away.
+pub fn median_of(metric: &str) -> String {
+    format!("histogram_quantile(0.4999, {metric})")
+}
+
 impl Prometheus {
     /// Scrapes `target` five times a second.
     pub fn start(target: &str, native_histograms: bool) -> Result<Self> {
