@@ -76,8 +76,8 @@ fn apart() -> Result<()> {
 }
 
 /// Runs it until the medians of each quantile over all runs are the same, but for one `part`th. What
-/// else the machine does is not the same for two runs, so how much the program differs from
-/// itself from run to run is no difference either.
+/// else the machine does is not the same for two runs: where the program differs from itself by as much
+/// from run to run, no more can be known, and that is said.
 pub fn until_equal(
     runs: RangeInclusive<usize>,
     part: u64,
@@ -98,6 +98,12 @@ pub fn until_equal(
             .filter_map(|(quantile, (measured, own))| difference(quantile, measured, own, part))
             .collect();
         if differences.is_empty() {
+            let unsettled = all.iter().filter(|(_, (_, own))| !is_settled(own, part));
+            for ((name, what), (_, own)) in unsettled {
+                eprintln!(
+                    "not compared, because this machine is busy: {what} of {name}, {own:?} ns"
+                );
+            }
             return Ok(());
         }
         ensure!(run < *runs.end(), "{}", differences.join("\n"));
@@ -112,13 +118,16 @@ fn hundredths(values: &[u64], n: usize) -> u64 {
     sorted.get(values.len() * n / 100).copied().unwrap_or(0)
 }
 
-/// In what the medians differ by more than one `part`th, and by more than what lies between the
-/// quarters of what the program told.
+/// Whether what lies between the quarters of what the program told is no more than one `part`th.
+fn is_settled(own: &[u64], part: u64) -> bool {
+    hundredths(own, 75) - hundredths(own, 25) <= hundredths(own, 50) / part
+}
+
+/// In what the medians differ by more than one `part`th, if what the program told does not.
 fn difference((name, what): &Quantile, measured: &[u64], own: &[u64], part: u64) -> Option<String> {
     let told = hundredths(own, 50);
-    let spread = hundredths(own, 75) - hundredths(own, 25);
     let difference = hundredths(measured, 50).abs_diff(told);
-    (difference > (told / part).max(spread))
+    (is_settled(own, part) && difference > told / part)
         .then(|| format!("{what} of {name}: {measured:?} ns, by its own measure {own:?} ns"))
 }
 
