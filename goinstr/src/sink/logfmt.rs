@@ -9,7 +9,7 @@ use super::forest::Entry;
 use super::human::visible;
 use super::trace::Format;
 use super::tree::timestamp;
-use super::values;
+use super::{names, values};
 use crate::aggregate::{Exported, Ledger, Outcome, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
@@ -31,8 +31,7 @@ impl<W: Write> Logfmt<W> {
 }
 
 fn name(names: &[String], function: u32) -> Cow<'_, str> {
-    let name = names.get(function as usize);
-    quoted(name.map_or("?", String::as_str))
+    quoted(names::of(names, function))
 }
 
 /// The value as it may stand behind the `=`.

@@ -6,11 +6,10 @@ use anstyle::{AnsiColor, Style};
 
 use super::columns::{self, Column, Rated, Reading};
 use super::human::{count, duration, end_within, rate, start_within, things, visible, width};
-use super::names::distinct;
 use super::screen::Screen;
 use super::stack_lines::stack_lines;
 use super::tree::{states_in_short, time_of_day};
-use super::{Sink, Size, Sort, ledger, values};
+use super::{Sink, Size, Sort, ledger, names, values};
 use crate::aggregate::{
     CallEvent, CallerReport, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo, ShedEvent,
 };
@@ -86,10 +85,7 @@ impl<W: Write> TableSink<W> {
     }
 
     fn name(&self, function: u32) -> &str {
-        let name = usize::try_from(function)
-            .ok()
-            .and_then(|index| self.names.get(index));
-        name.map_or("?", String::as_str)
+        names::of(&self.names, function)
     }
 
     /// The functions that were called, sorted; those never called are only counted.
@@ -234,7 +230,7 @@ impl<W: Write> Sink for TableSink<W> {
             things(info.sites, "site"),
         );
         self.mode = info.mode;
-        self.names = distinct(plan);
+        self.names = names::distinct(plan);
         let inlined = plan
             .functions
             .iter()
@@ -476,12 +472,15 @@ mod tests {
             open_path: "/proc/self/fd/9".into(),
             unwind: plan.unwind.clone(),
         }];
-        let names = distinct(&plan);
+        let names = names::distinct(&plan);
         assert_eq!(names[0], "main.work");
         assert_eq!(names[1], "main.(*Cache[go.shape.int]).Get");
         assert_eq!(names[5], "main.(*Cache[go.shape.string]).Get");
         assert_eq!(names[6], "main.work (/srv/p.so)");
-        assert_eq!(distinct(&sample::plan())[1], "main.(*Cache[...]).Get");
+        assert_eq!(
+            names::distinct(&sample::plan())[1],
+            "main.(*Cache[...]).Get"
+        );
     }
 
     #[test]

@@ -10,10 +10,9 @@ use anstyle::{AnsiColor, Style};
 use super::forest::Entry;
 use super::human::{count, duration, things, visible};
 use super::ledger;
-use super::names::distinct;
 use super::stack_lines::stack_lines;
 use super::trace::Format;
-use super::values;
+use super::{names, values};
 use crate::aggregate::{CallEvent, Ledger, Outcome, Report, SessionInfo, States};
 use crate::plan::ProbePlan;
 
@@ -63,9 +62,7 @@ impl<W: Write> TreeText<W> {
     }
 
     fn name(&self, function: u32) -> &str {
-        self.names
-            .get(function as usize)
-            .map_or("?", String::as_str)
+        names::of(&self.names, function)
     }
 
     fn call(&self, call: &CallEvent, level: u32, root_ns: u64, linked: bool) -> String {
@@ -146,7 +143,7 @@ pub(super) fn timestamp(unix_ns: u64) -> String {
 
 impl<W: Write> Format for TreeText<W> {
     fn begin(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
-        self.names = distinct(plan);
+        self.names = names::distinct(plan);
         let who = info.pid.map_or(String::new(), |pid| format!("pid {pid}, "));
         let heading = format!(
             "{who}{} ({}, {}): {} at {}",
