@@ -254,3 +254,66 @@ fn a_value_on_the_stack_is_copied() {
         assert_eq!((chunk.at, chunk.most), (step.to, step.most));
     }
 }
+
+/// `main.Node { next *main.Node; token string }`, a pointer to it, and `string`.
+fn node() -> Known {
+    let field = |name: &str, offset, ty| Field {
+        name: name.to_owned(),
+        offset,
+        ty: TypeRef(ty),
+    };
+    let fields = vec![field("next", 0, 1), field("token", 8, 2)];
+    known(vec![
+        ("main.Node", 24, GoKind::Struct(fields)),
+        ("*main.Node", 8, GoKind::Pointer(TypeRef(0))),
+        ("string", 16, GoKind::String),
+    ])
+}
+
+/// Pointers that are followed one behind the other.
+fn followed(shape: &Shape) -> usize {
+    match &shape.kind {
+        ShapeKind::Pointer { to: Some(to), .. } => 1 + followed(to),
+        ShapeKind::Copied(_, kind) => match kind.as_ref() {
+            ShapeKind::Struct(fields) => fields.iter().map(|(_, field)| followed(field)).sum(),
+            other => panic!("{other:?}"),
+        },
+        _ => 0,
+    }
+}
+
+#[test]
+fn pointers_are_followed_as_deep_as_was_asked() {
+    for (depth, pointers) in [(0, 0), (1, 1), (8, 4)] {
+        let wanted = Wanted {
+            limits: Limits {
+                depth,
+                ..Limits::default()
+            },
+            ..wanted(true, false, 128)
+        };
+        let function = compiled(&node(), list([1]), Vec::new(), &wanted);
+        let (_, shape) = &function.parameters[0];
+        assert_eq!(followed(shape), pointers, "{depth}");
+        // Of each node one step copies 24 bytes; nothing of its token is copied beyond them.
+        assert_eq!(function.entry.len(), pointers);
+        assert!(function.entry.iter().all(|step| step.most == 24));
+    }
+}
+
+#[test]
+fn secrets_are_not_copied() {
+    let mut parameters = list([2, 2]);
+    for (parameter, name) in parameters.iter_mut().zip(["userPassword", "user"]) {
+        parameter.name = Some(name.to_owned());
+    }
+    let function = compiled(&node(), parameters, Vec::new(), &wanted(true, false, 128));
+    let [(_, secret), (_, user)] = function.parameters.as_slice() else {
+        panic!("{:?}", function.parameters);
+    };
+    assert_eq!(secret.kind, ShapeKind::Redacted);
+    assert!(matches!(user.kind, ShapeKind::String { .. }));
+    // The third and fourth register hold the second string.
+    let addresses: Vec<u32> = function.entry.iter().map(|step| step.address).collect();
+    assert_eq!(addresses, [2 * 8]);
+}
