@@ -9,7 +9,7 @@ use std::rc::Rc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeRef(pub(crate) u64);
 
-/// Where types come from: debug information, or what the user said.
+/// Where types come from: debug information, or in tests what is made up.
 pub trait TypeSource {
     /// The type; `None` where it isn't known or can't be read.
     fn get(&self, at: TypeRef) -> Option<Rc<GoType>>;

@@ -103,9 +103,7 @@ impl ProbePlan {
     pub fn library_of(&self, function: &PlannedFunction) -> Option<&Library> {
         self.libraries.get(function.entry.file.checked_sub(1)?)
     }
-}
 
-impl ProbePlan {
     /// Leaves out functions that loop back to where a call begins: to tell such a turn from a call, each call
     /// has to be followed to its end all the time.
     ///

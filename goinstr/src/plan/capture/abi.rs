@@ -8,8 +8,7 @@ use std::rc::Rc;
 
 use crate::binary::{Arch, GoKind, GoType, Parameter, TypeRef, TypeSource};
 
-/// Elements, fields and levels that one value is taken apart into: registers hold fewer.
-const PARTS: usize = 64;
+/// Types inside of each other that are taken apart. The parts of a value are as many as there are registers.
 const LEVELS: u32 = 32;
 
 /// Types that are looked at for one function: more are no signature, and a damaged one could nest
@@ -231,7 +230,7 @@ impl Taker<'_> {
 
     /// `None`: it doesn't fit, or its type isn't known.
     fn take(&mut self, ty: TypeRef, offset: u64, level: u32) -> Option<()> {
-        if level >= LEVELS || self.parts.len() > PARTS {
+        if level >= LEVELS {
             return None;
         }
         let found = self.types.get(ty)?;

@@ -1,6 +1,6 @@
 //! Which values of a function's calls are read, by which steps, and what the bytes then mean.
 //!
-//! In: the binary's debug information, or what the user says about a function. Out: a [`CapturePlan`].
+//! In: the binary's debug information. Out: a [`CapturePlan`].
 //! Where values are follows from Go's register ABI; what debug information says about registers and
 //! what pclntab says about the arguments' size must agree with it, or nothing is read: a wrong value is
 //! worse than none.

@@ -189,7 +189,7 @@ impl Lineage {
     }
 }
 
-/// The goroutine's number of calls around an entry: 0 begins a tree.
+/// How deep an entry stands in its tree: 0 begins one.
 pub(super) const fn level(entry: &Entry) -> u32 {
     match entry {
         Entry::Call { level, .. } | Entry::Open { level, .. } => *level,
