@@ -92,6 +92,17 @@ pub enum Outcome {
     Unwound,
 }
 
+impl Outcome {
+    /// Its name wherever scripts read it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Unwound => "unwound",
+        }
+    }
+}
+
 /// A single finished call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallEvent {

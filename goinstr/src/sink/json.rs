@@ -7,8 +7,7 @@ use super::forest::Entry;
 use super::line::{self, Line};
 use super::trace::Format;
 use crate::aggregate::{
-    CallEvent, CallStack, End, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo,
-    ShedEvent,
+    CallEvent, CallStack, End, FunctionReport, Ledger, Mode, Report, SessionInfo, ShedEvent,
 };
 use crate::plan::{Location, ProbePlan};
 
@@ -141,10 +140,7 @@ impl<W: Write> Sink for JsonSink<W> {
             start_unix_ns: call.start_unix_ns,
             duration_ns: call.duration_ns,
             self_ns: call.self_ns,
-            outcome: match call.outcome {
-                Outcome::Returned => "returned",
-                Outcome::Unwound => "unwound",
-            },
+            outcome: call.outcome.name(),
             depth: call.depth,
             parent: call.parent.and_then(name),
             states: call.states.as_ref(),

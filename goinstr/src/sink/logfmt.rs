@@ -10,7 +10,7 @@ use super::human::visible;
 use super::trace::Format;
 use super::tree::timestamp;
 use super::{names, values};
-use crate::aggregate::{Exported, Ledger, Outcome, Report, SessionInfo};
+use crate::aggregate::{Exported, Ledger, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
 /// Writes calls as logfmt to `W`.
@@ -66,10 +66,7 @@ impl<W: Write> Format for Logfmt<W> {
             call.goid,
             call.duration_ns,
             call.self_ns,
-            match call.outcome {
-                Outcome::Returned => "returned",
-                Outcome::Unwound => "unwound",
-            },
+            call.outcome.name(),
             call.depth,
         )?;
         if let Some(parent) = call.parent {

@@ -14,7 +14,7 @@ use super::{
     Session,
     resource::{SCHEMA, scope, text},
 };
-use crate::aggregate::{FunctionReport, Mode, Report};
+use crate::aggregate::{FunctionReport, Mode, Outcome, Report};
 use crate::sink::exponential::Exponential;
 
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
@@ -61,14 +61,14 @@ fn functions(session: &Session, report: &Report, times: Times) -> Vec<Metric> {
     let named = |name: &String| vec![text("code.function.name", name.as_str())];
     let durations = seen().map(|(figures, name)| histogram(figures, named(name), times));
     let calls = seen().flat_map(|(figures, name)| {
-        let point = |outcome, calls| {
+        let point = |outcome: Outcome, calls| {
             let mut attributes = named(name);
-            attributes.push(text("goinstr.outcome", outcome));
+            attributes.push(text("goinstr.outcome", outcome.name()));
             count(calls, attributes, times)
         };
         [
-            point("returned", figures.calls - figures.unwound),
-            point("unwound", figures.unwound),
+            point(Outcome::Returned, figures.calls - figures.unwound),
+            point(Outcome::Unwound, figures.unwound),
         ]
     });
     let open = seen().map(|(figures, name)| count(figures.in_flight, named(name), times));

@@ -14,23 +14,19 @@ use super::{
     lineage::Ids,
     resource::{SCHEMA, number, scope, text},
 };
-use crate::aggregate::{CallEvent, OpenCall, Outcome};
+use crate::aggregate::{CallEvent, OpenCall};
 
 /// The span of a call that has ended.
 ///
 /// It lasts from the clock's time at the call's entry to that at its end, so that spans nest as
 /// calls do; what the call took without the probes is an attribute.
 pub(super) fn finished(session: &Session, ids: Ids, call: &CallEvent) -> Span {
-    let outcome = match call.outcome {
-        Outcome::Returned => "returned",
-        Outcome::Unwound => "unwound",
-    };
     let mut attributes = place(session, call.function);
     attributes.extend([
         number("goinstr.goroutine.id", call.goid),
         number("goinstr.duration_ns", call.duration_ns),
         number("goinstr.self_ns", call.self_ns),
-        text("goinstr.outcome", outcome),
+        text("goinstr.outcome", call.outcome.name()),
     ]);
     if let Some(parent) = call.parent_goid {
         attributes.push(number("goinstr.goroutine.parent_id", parent));

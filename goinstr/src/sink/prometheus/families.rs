@@ -14,7 +14,7 @@ use prometheus_client::{
 };
 
 use super::{Session, Snapshot};
-use crate::aggregate::{Distribution, FunctionReport, Mode};
+use crate::aggregate::{Distribution, FunctionReport, Mode, Outcome};
 use crate::sink::exponential::Exponential;
 
 /// Before all names.
@@ -89,15 +89,13 @@ fn functions(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::R
         return counter(encoder, "function_calls_begun", help, None, samples);
     }
     let outcomes = each().flat_map(|(figures, name)| {
-        let sample = |outcome, calls| {
-            (
-                vec![("function", name.as_str()), ("outcome", outcome)],
-                calls,
-            )
+        let sample = |outcome: Outcome, calls| {
+            let labels = vec![("function", name.as_str()), ("outcome", outcome.name())];
+            (labels, calls)
         };
         [
-            sample("returned", figures.calls - figures.unwound),
-            sample("unwound", figures.unwound),
+            sample(Outcome::Returned, figures.calls - figures.unwound),
+            sample(Outcome::Unwound, figures.unwound),
         ]
     });
     let help =
