@@ -82,7 +82,12 @@ fn value(text: &mut String, of: &Value) {
         Content::Uint(value) => write!(text, "{value}"),
         Content::Float(value) => write!(text, "{}", go_float(*value)),
         Content::Complex(real, imaginary) => {
-            write!(text, "({}{:+}i)", go_float(*real), imaginary)
+            let (real, imaginary) = (go_float(*real), go_float(*imaginary));
+            let sign = match imaginary.starts_with(['+', '-']) {
+                true => "",
+                false => "+",
+            };
+            write!(text, "({real}{sign}{imaginary}i)")
         }
         Content::Text { bytes, length, .. } => {
             match std::str::from_utf8(bytes) {
@@ -239,6 +244,25 @@ mod tests {
             "(key=\"a\\\"\\n\\u{1b}[2J\", long=\"abc\"…+497, p=&{X: -1, Y: 2}, err=nil, raw=0xff00, \
              secret=[redacted], wait=1m30.5s)"
         );
+    }
+
+    /// As `fmt.Println` prints them.
+    #[test]
+    fn complex_numbers_are_gos() {
+        for (real, imaginary, printed) in [
+            (1.5, -2.0, "(1.5-2i)"),
+            (0.0, 0.25, "(0+0.25i)"),
+            (f64::NAN, f64::NAN, "(NaN+NaNi)"),
+            (f64::INFINITY, f64::INFINITY, "(+Inf+Infi)"),
+            (1.0, f64::NEG_INFINITY, "(1-Infi)"),
+        ] {
+            let mut text = String::new();
+            value(
+                &mut text,
+                &of("complex128", Content::Complex(real, imaginary)),
+            );
+            assert_eq!(text, printed);
+        }
     }
 
     #[test]
