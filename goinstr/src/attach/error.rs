@@ -136,7 +136,7 @@ pub enum AttachError {
     },
     /// One perf event a site, and the limit on open files is too low for that.
     #[error(
-        "this kernel has no uprobe.multi (Linux 6.6), so each of the {sites} sites takes two open files, and the \
+        "this kernel has no uprobe.multi (Linux 6.6), so each of the {sites} sites takes an open file, and the \
          limit is {limit}; choose fewer functions, or raise the limit (ulimit -n)"
     )]
     TooManySites {

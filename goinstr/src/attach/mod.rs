@@ -20,7 +20,9 @@ mod multi;
 mod one_shot;
 mod own_text;
 mod perf;
+mod perf_event;
 mod program_size;
+mod programs;
 mod returning;
 mod settings;
 mod shedding;
@@ -50,6 +52,7 @@ use aya::programs::raw_trace_point::RawTracePointLink;
 
 use self::{holder::Holder, shedding::Links, urgency::urgently};
 use crate::plan::{ProbePlan, Site};
+use goinstr_common::control::PHASE_ARMING;
 
 /// How the sites are armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +136,8 @@ impl Attached {
                 multi::arm(&kernel.ebpf, &sites, &files, settings.scope, &holder).map(Links::Multi)
             }
             Method::PerfEvent => {
-                perf::arm(&mut kernel.ebpf, &sites, &files, settings.scope).map(Links::Perf)
+                perf::arm(&mut kernel.ebpf, &sites, &files, settings.scope, &holder)
+                    .map(Links::Perf)
             }
         })?;
         let gauge = kernel.gauge();
@@ -165,6 +169,18 @@ impl Attached {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.holder.is_there()
+    }
+
+    /// Ends without waiting for what takes long: sites that are perf events. Hits do nothing from now on, no
+    /// program runs any more when this returns, and the process that is named takes the sites out.
+    /// `None`: there is no need for that, or no way.
+    #[must_use]
+    pub fn leave(&self) -> Option<u32> {
+        if self.method != Method::PerfEvent {
+            return None;
+        }
+        self.kernel.set_phase(PHASE_ARMING);
+        programs::wait_for_running().then(|| self.holder.leave())
     }
 
     /// Disarms every site and returns what they wrote. No program runs any more when this returns.

@@ -8,15 +8,9 @@
 //! Sites are put in some hundreds at a time, and what was hit is taken out before the next come:
 //! with ten thousand functions of a busy server armed at once it hardly runs for seconds.
 
-use std::{
-    io,
-    ops::RangeInclusive,
-    path::{Path, PathBuf},
-    sync::mpsc,
-    thread,
-};
+use std::{io, ops::RangeInclusive, path::Path, sync::mpsc, thread};
 
-use aya::{Ebpf, EbpfLoader, programs::uprobe::UProbeLink};
+use aya::{Ebpf, EbpfLoader};
 use goinstr_common::{
     control::{Control, PHASE_CLOSING, PHASE_RECORDING},
     coverage::{NOT_HIT, STEPPED_BIT},
@@ -42,7 +36,6 @@ const PROGRAM: &str = "cover";
 pub struct OneShots {
     /// How the sites are armed.
     pub method: Method,
-    ebpf: Ebpf,
     control: Mapped<Control>,
     first_hits: Mapped<u64>,
     hit_counts: Mapped<u64>,
@@ -52,8 +45,6 @@ pub struct OneShots {
     pending: Vec<usize>,
     /// Which sites are armed.
     placed: Vec<bool>,
-    exe: PathBuf,
-    scope: Scope,
     links: Links,
     holder: Holder,
 }
@@ -73,7 +64,8 @@ enum Links {
     },
     /// By site; `None` for one that was taken out.
     Perf {
-        links: Vec<Option<UProbeLink>>,
+        armer: perf::Armer,
+        links: Vec<Option<Held>>,
         closer: Closer,
     },
 }
@@ -116,8 +108,10 @@ impl OneShots {
             },
             Method::PerfEvent => {
                 perf::make_room(offsets.len())?;
-                perf::load(&mut ebpf, PROGRAM, exe)?;
+                let armer = perf::Armer::new(&mut ebpf, PROGRAM, exe, scope, &holder)?;
+                armer.tell_cost(offsets.len(), &offsets)?;
                 Links::Perf {
+                    armer,
                     links: offsets.iter().map(|_| None).collect(),
                     closer: Closer::start(),
                 }
@@ -128,13 +122,10 @@ impl OneShots {
             control: mapped(&ebpf, "CONTROL", 1)?,
             first_hits: mapped(&ebpf, "FIRST_HITS", offsets.len())?,
             hit_counts: mapped(&ebpf, "HIT_COUNTS", (cpus * STRIDE) as usize)?,
-            ebpf,
             pending: (0..offsets.len()).rev().collect(),
             placed: vec![false; offsets.len()],
             offsets,
             cookies,
-            exe: exe.to_owned(),
-            scope,
             links,
             holder,
         })
@@ -218,16 +209,9 @@ impl OneShots {
                 }
                 batches.push(Batch { sites, link });
             }
-            Links::Perf { links, .. } => {
+            Links::Perf { armer, links, .. } => {
                 for site in sites {
-                    let link = perf::arm_one(
-                        &mut self.ebpf,
-                        PROGRAM,
-                        self.offsets[site],
-                        self.cookies[site],
-                        &self.exe,
-                        self.scope,
-                    )?;
+                    let link = armer.arm(self.offsets[site], self.cookies[site])?;
                     links[site] = Some(link);
                     self.placed[site] = true;
                 }
@@ -277,7 +261,7 @@ impl OneShots {
                 going.retain(|thread| !thread.is_finished());
                 going.extend(drop_apart(old));
             }
-            Links::Perf { links, closer } => {
+            Links::Perf { links, closer, .. } => {
                 for (site, link) in links.iter_mut().enumerate() {
                     if link.is_some() && !stays(site) {
                         self.placed[site] = false;
@@ -298,6 +282,12 @@ impl OneShots {
         self.record();
     }
 
+    /// Leaves it to the process that holds the sites to take them out, where that takes long, and does not
+    /// wait; that process. To be paused before.
+    pub fn leave(&mut self) -> Option<u32> {
+        (self.method == Method::PerfEvent).then(|| self.holder.leave())
+    }
+
     /// Takes out every site. No program runs any more when this returns, and all can still be read.
     pub fn disarm(&mut self) {
         match &mut self.links {
@@ -307,7 +297,7 @@ impl OneShots {
                     let _ = thread.join();
                 }
             }
-            Links::Perf { links, closer } => {
+            Links::Perf { links, closer, .. } => {
                 links.clear();
                 closer.finish();
             }
@@ -341,7 +331,7 @@ fn drop_apart(links: impl IntoIterator<Item = Held>) -> Vec<thread::JoinHandle<(
 
 /// Closes perf events beside whoever asks for it: each takes a grace period of the kernel.
 struct Closer {
-    queue: Option<mpsc::Sender<UProbeLink>>,
+    queue: Option<mpsc::Sender<Held>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -355,7 +345,7 @@ impl Closer {
         }
     }
 
-    fn close(&self, link: Option<UProbeLink>) {
+    fn close(&self, link: Option<Held>) {
         if let (Some(queue), Some(link)) = (&self.queue, link) {
             // Where the thread is gone the link comes back and is closed here.
             drop(queue.send(link));

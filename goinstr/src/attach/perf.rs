@@ -2,22 +2,33 @@
 //!
 //! Arming is quick, disarming waits for a grace period of the kernel for each site.
 
-use std::{num::NonZeroU32, path::Path};
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use aya::{
     Ebpf,
-    programs::{
-        Program, ProgramError, UProbe,
-        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope},
-    },
+    programs::{Program, ProgramError, UProbe},
 };
 
-use super::{AttachError, Scope, error::ARM_BY_PERF, features, sites::Sites};
+use super::{
+    AttachError, Scope,
+    error::ARM_BY_PERF,
+    features,
+    holder::{Held, Holder},
+    perf_event,
+    sites::Sites,
+};
 
-/// Open files a site takes: the perf event and the link.
-const FILES_PER_SITE: u64 = 2;
-/// Open files that are not for sites.
+/// Open files that are not for sites. Each site takes one.
 const OTHER_FILES: u64 = 64;
+
+/// Who waits longer than this for the sites to go is told of it before they are armed.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// Links that keep sites armed.
 pub(super) struct Links(Vec<Armed>);
@@ -26,7 +37,7 @@ struct Armed {
     /// Of a function's site.
     cookie: Option<u64>,
     /// Only to be dropped.
-    _link: UProbeLink,
+    _link: Held,
 }
 
 impl Links {
@@ -57,56 +68,110 @@ pub(super) fn arm(
     sites: &Sites,
     files: &[&Path],
     scope: Scope,
+    holder: &Holder,
 ) -> Result<Links, AttachError> {
     make_room(sites.len())?;
     let mut links = Links(Vec::with_capacity(sites.len()));
     for group in &sites.groups {
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
-        load(ebpf, group.program, exe)?;
+        let armer = Armer::new(ebpf, group.program, exe, scope, holder)?;
+        if links.0.is_empty() {
+            armer.tell_cost(sites.len(), &group.offsets)?;
+        }
         for (&offset, &cookie) in group.offsets.iter().zip(&group.cookies) {
             links.0.push(Armed {
                 cookie: group.is_of_functions().then_some(cookie),
-                _link: arm_one(ebpf, group.program, offset, cookie, exe, scope)?,
+                _link: armer.arm(offset, cookie)?,
             });
         }
     }
     Ok(links)
 }
 
-/// Loads the program of this name, for [`arm_one`].
-pub(super) fn load(ebpf: &mut Ebpf, name: &'static str, exe: &Path) -> Result<(), AttachError> {
-    program(ebpf, name)?
-        .load()
-        .map_err(|error| program_error(name, 0, exe, error))
-}
-
-/// Arms one site. There has to be room for its open files.
-pub(super) fn arm_one(
-    ebpf: &mut Ebpf,
+/// A program that sites of one file can be armed with.
+pub(super) struct Armer {
     name: &'static str,
-    offset: u64,
-    cookie: u64,
-    exe: &Path,
-    scope: Scope,
-) -> Result<UProbeLink, AttachError> {
-    let scope = match scope {
-        Scope::Process { pid, .. } => {
-            NonZeroU32::new(pid).map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess)
-        }
-        Scope::Everyone => UProbeScope::AllProcesses,
-    };
-    let point = UProbeAttachPoint {
-        location: UProbeAttachLocation::AbsoluteOffset(offset),
-        cookie: Some(cookie),
-    };
-    let program = program(ebpf, name)?;
-    program
-        .attach(point, exe, scope)
-        .and_then(|id| program.take_link(id))
-        .map_err(|error| program_error(name, 1, exe, error))
+    program: OwnedFd,
+    exe: PathBuf,
+    file: File,
+    /// 0: all processes.
+    pid: i32,
+    event_type: u32,
+    holder: Holder,
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut UProbe, AttachError> {
+impl Armer {
+    /// Loads the program of this name, unless it is.
+    pub fn new(
+        ebpf: &mut Ebpf,
+        name: &'static str,
+        exe: &Path,
+        scope: Scope,
+        holder: &Holder,
+    ) -> Result<Self, AttachError> {
+        let file = File::open(exe).map_err(|source| AttachError::Gone {
+            exe: exe.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            name,
+            program: load(ebpf, name)?,
+            exe: exe.to_owned(),
+            file,
+            pid: match scope {
+                Scope::Process { pid, .. } => i32::try_from(pid).unwrap_or(i32::MAX),
+                Scope::Everyone => 0,
+            },
+            event_type: perf_event::event_type().map_err(|_| AttachError::NoUprobes)?,
+            holder: holder.clone(),
+        })
+    }
+
+    /// Tells how long it will take to take so many sites out again, by the time that one of them takes.
+    pub fn tell_cost(&self, sites: usize, offsets: &[u64]) -> Result<(), AttachError> {
+        let Some(&offset) = offsets.first() else {
+            return Ok(());
+        };
+        let one = self.arm(offset, 0)?;
+        let start = Instant::now();
+        drop(one);
+        let each = start.elapsed();
+        let all = each.saturating_mul(u32::try_from(sites).unwrap_or(u32::MAX));
+        if all > SHORT {
+            log::warn!(
+                "{sites} sites, a perf event each: to take them out again will take the kernel some {:.0} s ({} ms each); \
+                 the target runs on meanwhile, and Ctrl-C does not wait for it",
+                all.as_secs_f64(),
+                each.as_millis()
+            );
+        }
+        Ok(())
+    }
+
+    /// Arms one site. There has to be room for its open file.
+    pub fn arm(&self, offset: u64, cookie: u64) -> Result<Held, AttachError> {
+        let (program, site) = (self.program.as_fd(), (offset, cookie));
+        let held = &self.holder;
+        let armed = held.arm_by_perf(program, &self.file, site, self.pid, self.event_type);
+        armed.map_err(|source| match source.raw_os_error() {
+            None if source.kind() == io::ErrorKind::BrokenPipe => AttachError::HolderGone,
+            Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted { what: ARM_BY_PERF },
+            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
+                exe: self.exe.clone(),
+                source,
+            },
+            _ => AttachError::Arm {
+                program: self.name,
+                sites: 1,
+                exe: self.exe.clone(),
+                source,
+            },
+        })
+    }
+}
+
+/// Loads the program of this name.
+fn load(ebpf: &mut Ebpf, name: &'static str) -> Result<OwnedFd, AttachError> {
     let error = |reason: String| AttachError::Program {
         program: name.to_owned(),
         reason,
@@ -114,76 +179,39 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut UProbe,
     let program: &mut Program = ebpf
         .program_mut(name)
         .ok_or_else(|| error("not in the object".to_owned()))?;
-    program
+    let program: &mut UProbe = program
         .try_into()
-        .map_err(|e: ProgramError| error(e.to_string()))
+        .map_err(|e: ProgramError| error(e.to_string()))?;
+    match program.load() {
+        // For another file.
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
+        Err(error) => return Err(load_error(name, &error)),
+    }
+    let program = program.fd().map_err(|e| error(e.to_string()))?;
+    let program = program.as_fd().try_clone_to_owned();
+    program.map_err(|e| error(e.to_string()))
 }
 
-/// Raises the soft limit on open files as far as it may go.
+/// Whether there may be so many open files: the process that holds them takes as many as it may have.
 pub(super) fn make_room(sites: usize) -> Result<(), AttachError> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let needed = sites as u64 * FILES_PER_SITE + OTHER_FILES;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    let raised = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: Some(raised),
-            maximum: limit.maximum,
-        },
-    );
-    if raised < needed {
-        Err(AttachError::TooManySites {
-            sites,
-            limit: raised,
-        })
-    } else {
-        Ok(())
+    use rustix::process::{Resource, getrlimit};
+    let needed = sites as u64 + OTHER_FILES;
+    match getrlimit(Resource::Nofile).maximum {
+        Some(limit) if limit < needed => Err(AttachError::TooManySites { sites, limit }),
+        _ => Ok(()),
     }
 }
 
-fn program_error(
-    program: &'static str,
-    sites: usize,
-    exe: &Path,
-    error: ProgramError,
-) -> AttachError {
-    let source = match &error {
-        ProgramError::LoadError { io_error, .. } => io_error
-            .raw_os_error()
-            .map(std::io::Error::from_raw_os_error),
-        ProgramError::SyscallError(error) => error
-            .io_error
-            .raw_os_error()
-            .map(std::io::Error::from_raw_os_error),
-        _ => None,
-    };
-    let words = match &error {
-        ProgramError::LoadError { verifier_log, .. } => Some(verifier_log.to_string()),
-        _ => None,
-    };
-    match (source, words) {
-        (Some(source), Some(words)) if source.raw_os_error() != Some(libc::EPERM) => {
-            features::refused(program, &source, &words)
-        }
-        (Some(source), _) => match source.raw_os_error() {
+fn load_error(program: &'static str, error: &ProgramError) -> AttachError {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } if io_error.raw_os_error().is_some() => match io_error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted { what: ARM_BY_PERF },
-            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
-                exe: exe.to_owned(),
-                source,
-            },
-            _ => AttachError::Arm {
-                program,
-                sites,
-                exe: exe.to_owned(),
-                source,
-            },
+            _ => features::refused(program, io_error, &verifier_log.to_string()),
         },
-        (None, _) if error.to_string().contains("uprobe") => AttachError::NoUprobes,
-        (None, _) => AttachError::Program {
+        _ => AttachError::Program {
             program: program.to_owned(),
             reason: error.to_string(),
         },

@@ -16,7 +16,7 @@ use super::{
     ending::Ending,
     guard::{Allowance, Guard, share},
     ledger,
-    measurement::{info, settings},
+    measurement::{info, leave, settings},
     preparing::Prepared,
 };
 use crate::{
@@ -58,6 +58,9 @@ pub(super) async fn run(
     // Disarming takes a while that no rate may count.
     let elapsed = monotonic_ns() - began;
     let held = attached.is_held();
+    if end == End::Signal {
+        leave(&attached);
+    }
     let kernel = attached.disarm();
     let report = state.report(&config, &kernel, elapsed)?;
     let ledger = ledger::of_count(&kernel, end);

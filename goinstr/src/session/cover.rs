@@ -16,6 +16,7 @@ use super::{
     clock::{Clock, monotonic_ns},
     dead_man::Switch,
     ending::Ending,
+    measurement::tell_left,
     retirement::{GLANCE, Schedule},
 };
 use crate::{
@@ -335,6 +336,11 @@ impl State<'_> {
         self.sites.pause();
         let left = self.sites.placed();
         let held = self.sites.is_held();
+        if end == End::Signal
+            && let Some(holder) = self.sites.leave()
+        {
+            tell_left(holder, left);
+        }
         self.sites.disarm();
         self.look(sink);
         let hits = self.sites.hits();

@@ -107,6 +107,9 @@ pub(super) async fn run(
     };
     state.ended = Some(monotonic_ns());
     let held = attached.is_held();
+    if end == End::Signal {
+        leave(&attached);
+    }
     let kernel = attached.disarm();
     drop(windows);
     state.finish(&config, &kernel, &mut diagnostics, end, sink)?;
@@ -114,6 +117,20 @@ pub(super) async fn run(
         true => Ok(end),
         false => Err(AttachError::HolderGone.into()),
     }
+}
+
+/// Whoever interrupts does not wait for sites that take long to go.
+pub(super) fn leave(attached: &Attached) {
+    if let Some(holder) = attached.leave() {
+        tell_left(holder, attached.sites);
+    }
+}
+
+/// Says who takes the sites out.
+pub(super) fn tell_left(holder: u32, sites: usize) {
+    log::warn!(
+        "the {sites} sites do nothing any more; process {holder} (uprobe-holder) takes them out of the target and ends"
+    );
 }
 
 /// What changes while it is measured.

@@ -10,6 +10,8 @@ use std::{
 
 /// Arm: with the program and the file; its words are the offsets, then the cookies.
 pub(super) const ARM: u32 = 1;
+/// Arm one site by a perf event: as [`ARM`], with one offset and its cookie.
+pub(super) const ARM_PERF: u32 = 3;
 /// Drop a link: its word is the link's descriptor.
 pub(super) const DROP: u32 = 2;
 
@@ -17,10 +19,13 @@ pub(super) const DROP: u32 = 2;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Request {
-    /// [`ARM`] or [`DROP`].
+    /// [`ARM`], [`ARM_PERF`] or [`DROP`].
     pub what: u32,
     /// The process to be armed; 0: all.
     pub pid: i32,
+    /// The kernel's number for perf events that are uprobes.
+    pub event_type: u32,
+    pub _padding: u32,
     /// Number of the words that follow.
     pub words: u64,
 }

@@ -16,13 +16,16 @@ use std::{
     fs::File,
     io,
     os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::urgency::urgent;
-use message::{ARM, DROP, Reply, Request};
+use message::{ARM, ARM_PERF, DROP, Reply, Request};
 
 /// The process, from goinstr's side. Clones are of the same one; with the last it ends.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub(super) struct Holder(Arc<Line>);
 struct Line {
     process: libc::pid_t,
     socket: Mutex<OwnedFd>,
+    /// Whether the process is left to itself at the end.
+    left: AtomicBool,
 }
 
 /// A link that the process holds. Dropped, its sites are disarmed, which waits for a grace period.
@@ -57,6 +62,7 @@ impl Holder {
             process => Ok(Self(Arc::new(Line {
                 process,
                 socket: Mutex::new(ours),
+                left: AtomicBool::new(false),
             }))),
         }
     }
@@ -77,9 +83,42 @@ impl Holder {
             what: ARM,
             pid,
             words: (offsets.len() + cookies.len()) as u64,
+            ..Request::default()
         };
+        self.hold(&request, program, file, &[offsets, cookies])
+    }
+
+    /// Arms one site by a perf event of the kernel's type `event_type`.
+    ///
+    /// # Errors
+    /// As [`Holder::arm`]'s.
+    pub fn arm_by_perf(
+        &self,
+        program: BorrowedFd<'_>,
+        file: &File,
+        (offset, cookie): (u64, u64),
+        pid: i32,
+        event_type: u32,
+    ) -> io::Result<Held> {
+        let request = Request {
+            what: ARM_PERF,
+            pid,
+            event_type,
+            words: 2,
+            ..Request::default()
+        };
+        self.hold(&request, program, file, &[&[offset, cookie]])
+    }
+
+    fn hold(
+        &self,
+        request: &Request,
+        program: BorrowedFd<'_>,
+        file: &File,
+        words: &[&[u64]],
+    ) -> io::Result<Held> {
         let files = [program.as_raw_fd(), file.as_raw_fd()];
-        let (reply, _) = self.ask(&request, &files, &[offsets, cookies])?;
+        let (reply, _) = self.ask(request, &files, words)?;
         match reply.error {
             0 => Ok(Held {
                 link: reply.link,
@@ -87,6 +126,13 @@ impl Holder {
             }),
             error => Err(io::Error::from_raw_os_error(error)),
         }
+    }
+
+    /// From now on nothing waits for links to go: the process takes all out that it still has when it is
+    /// no longer spoken to. Its id.
+    pub fn leave(&self) -> u32 {
+        self.0.left.store(true, Ordering::Relaxed);
+        self.0.process.cast_unsigned()
     }
 
     /// Whether the process is there, and with it all that it holds.
@@ -116,10 +162,13 @@ impl Holder {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        if self.holder.0.left.load(Ordering::Relaxed) {
+            return;
+        }
         let request = Request {
             what: DROP,
-            pid: 0,
             words: 1,
+            ..Request::default()
         };
         match self.holder.ask(&request, &[], &[&[u64::from(self.link)]]) {
             // The process by whose exit the link goes.
@@ -146,6 +195,9 @@ impl Drop for Line {
         // waited for.
         unsafe {
             libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR);
+            if *self.left.get_mut() {
+                return;
+            }
             while libc::waitpid(self.process, std::ptr::null_mut(), 0) == -1
                 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
             {}

@@ -9,8 +9,8 @@ use std::{
     os::fd::{AsRawFd as _, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd},
 };
 
-use super::message::{self, ARM, DROP, Reply, Request};
-use crate::attach::multi;
+use super::message::{self, ARM, ARM_PERF, DROP, Reply, Request};
+use crate::attach::{multi, perf_event};
 
 /// Where the line to goinstr is: the only file that stays open.
 const LINE: RawFd = 0;
@@ -80,8 +80,8 @@ fn serve() -> io::Result<()> {
     let mut words = Words::new(request.words)?;
     message::receive_words(LINE, words.as_mut())?;
     match (request.what, program, file) {
-        (ARM, Some(program), Some(file)) => {
-            let reply = match arm(&program, &file, words.as_ref(), request.pid) {
+        (ARM | ARM_PERF, Some(program), Some(file)) => {
+            let reply = match arm(&program, &file, words.as_ref(), &request) {
                 Ok(link) => Reply {
                     error: 0,
                     link: link.into_raw_fd().cast_unsigned(),
@@ -105,13 +105,19 @@ fn serve() -> io::Result<()> {
 }
 
 /// Makes the link. The words are the offsets, then the cookies.
-fn arm(program: &OwnedFd, file: &OwnedFd, words: &[u64], pid: i32) -> io::Result<OwnedFd> {
+fn arm(program: &OwnedFd, file: &OwnedFd, words: &[u64], request: &Request) -> io::Result<OwnedFd> {
     let mut path = [0; 32];
     let path = path_of(file, &mut path).ok_or(io::ErrorKind::InvalidData)?;
     let (offsets, cookies) = words
         .split_at_checked(words.len() / 2)
         .ok_or(io::ErrorKind::InvalidData)?;
-    multi::link(program, path, offsets, cookies, pid)
+    match (request.what, words) {
+        (ARM_PERF, &[offset, cookie]) => {
+            let (kind, pid) = (request.event_type, request.pid);
+            perf_event::link(program, path, offset, cookie, pid, kind)
+        }
+        _ => multi::link(program, path, offsets, cookies, request.pid),
+    }
 }
 
 /// The path that leads this process to an open file.

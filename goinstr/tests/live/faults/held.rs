@@ -20,6 +20,7 @@ use crate::{
         lines::Lines,
         measurement::goinstr,
         process::{Target, patience},
+        report::Report,
         text,
     },
 };
@@ -61,6 +62,13 @@ pub fn tests() -> Vec<Test> {
             result: "goinstr says so and exits with 1; the text is the file's again",
         }
         .test(holder),
+        Fault {
+            name: "interrupted_where_sites_are_perf_events",
+            what: "Ctrl-C where sites are perf events, each of which takes long to go",
+            times: Times::Once,
+            result: "its cost is told before arming, the report comes at once, another process takes the sites out",
+        }
+        .test(interrupted),
     ]
 }
 
@@ -187,6 +195,37 @@ fn holder() -> Result<()> {
             .any(|line| line.contains(r#""type":"ledger""#)),
         "no ledger"
     );
+    unharmed(target, &exe)
+}
+
+/// What it costs is told before, and who does it afterwards.
+fn interrupted() -> Result<()> {
+    let (target, exe) = busy()?;
+    let args = ["--raw", "--attach-by", "perf_event", "/^runtime\\.[a-e]/"];
+    let mut goinstr = attaching(target.pid, &args)?;
+    let mut lines = Lines::of("goinstr", goinstr.stdout.take().context("stdout")?);
+    let mut errors = Lines::of("goinstr", goinstr.stderr.take().context("stderr")?);
+    lines.wait_for("the session line", patience(), |line| {
+        line.contains(r#""type":"session""#)
+    })?;
+    signal(&goinstr, Signal::INT)?;
+    let status = wait(&mut goinstr)?;
+    lines.wait_for_end(patience())?;
+    errors.wait_for_end(patience())?;
+    ensure!(
+        status.success(),
+        "goinstr ended with {status}: {}",
+        errors.tail()
+    );
+    // Parsing checks the books.
+    Report::parse(&lines.seen)?;
+    for said in ["to take them out again will take", "(uprobe-holder) takes"] {
+        ensure!(
+            errors.seen.iter().any(|line| line.contains(said)),
+            "not said: {said}; but {}",
+            errors.tail()
+        );
+    }
     unharmed(target, &exe)
 }
 
