@@ -55,7 +55,9 @@ impl FromStr for Endpoint {
             _ => (authority, PORT),
         };
         if !is_host(host) {
-            return Err(format!("{host:?} is no host; {LIKE}"));
+            return Err(format!(
+                "{host:?} is no host (IPv6 addresses stand in brackets); {LIKE}"
+            ));
         }
         if !port.parse::<u16>().is_ok_and(|port| port > 0) {
             return Err(format!("{port:?} is no port, 1 to 65535; {LIKE}"));
