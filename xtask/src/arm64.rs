@@ -27,8 +27,8 @@ pub fn run() -> Result<()> {
         |arguments: &[&str], of_tests: &[&str]| command::run(cargo(arguments).args(of_tests));
     cross(&["build", "--bins"], &[])?;
     eprintln!(
-        "Not run under emulation: {}: the kernel shows the emulator where they look for the program",
-        OF_PROCESSES.join(", ")
+        "Not run under emulation: the kernel shows the emulator where these look for the program:\n  {}",
+        OF_PROCESSES.join("\n  ")
     );
     let mut skipped = vec!["--"];
     skipped.extend(OF_PROCESSES.iter().flat_map(|test| ["--skip", test]));
@@ -54,12 +54,19 @@ pub fn cargo(arguments: &[&str]) -> Command {
     cargo
 }
 
-/// Tests of what the kernel says of a process, their own among them.
-const OF_PROCESSES: [&str; 4] = [
-    "target::",
-    "session::guard::watch::",
-    "attach::returning::",
-    "attach::kernel_types::",
+/// Tests that open their own process, or one that they have just started; by name, so that all others
+/// beside them run.
+const OF_PROCESSES: [&str; 9] = [
+    // Each watches its own process.
+    "session::guard::watch::tests::",
+    "target::container::tests::this_process_has_its_own_surroundings",
+    "target::cpu_clock::tests::the_clock_of_a_busy_process_goes_on",
+    "target::memory::tests::both_ways_read_the_same",
+    "target::process::tests::a_child_is_opened_and_seen_to_exit",
+    "target::process::tests::another_image_is_noticed",
+    "target::process::tests::a_deleted_executable_is_still_readable",
+    "target::process::tests::one_that_replaces_itself_all_the_time_is_opened",
+    "target::process::tests::the_same_image_once_more_is_noticed",
 ];
 
 /// Installs what cross-building needs.
