@@ -73,10 +73,15 @@ impl Bytes<'_> {
         Ok((word << unused).cast_signed() >> unused)
     }
 
+    /// A `float32` as the number that is written like it: Go writes 0.1 as 0.1, and compares it with 0.1 as
+    /// equal, though what it holds is nearer to 0.10000000149.
     fn float(&self, word: Word, size: u8) -> Result<f64, Missing> {
         let bits = self.word(word, size)?;
         Ok(match u32::try_from(bits) {
-            Ok(bits) if size == 4 => f64::from(f32::from_bits(bits)),
+            Ok(bits) if size == 4 => {
+                let value = f32::from_bits(bits);
+                value.to_string().parse().unwrap_or(f64::from(value))
+            }
             _ => f64::from_bits(bits),
         })
     }

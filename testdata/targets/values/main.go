@@ -173,7 +173,9 @@ func plain(v reflect.Value, depth int) any {
 		return v.Int()
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		return v.Uint()
-	case reflect.Float32, reflect.Float64:
+	case reflect.Float32:
+		return float32(v.Float())
+	case reflect.Float64:
 		return v.Float()
 	case reflect.Complex128:
 		return []float64{real(v.Complex()), imag(v.Complex())}
@@ -323,7 +325,7 @@ func round(k int) {
 		say("floats", of("n", &n), of("r1", &r1))
 	}
 	{
-		x, b, c := float64(k)/8, []float32{float32(k) / 2, -1}, complex(float64(k), -0.5)
+		x, b, c := float64(k)/8, []float32{float32(k) / 10, -1}, complex(float64(k), -0.5)
 		a, cc := &x, &c
 		r0 := floatsBehind(a, b, cc)
 		say("floatsBehind", of("a", &a, "b", &b, "c", &cc), of("r0", &r0))

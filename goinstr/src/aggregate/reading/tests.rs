@@ -68,6 +68,21 @@ fn numbers_are_their_lowest_bytes() {
             Content::Float(1.5),
         ),
         (
+            ShapeKind::Float(AT[0], 4),
+            u64::from(0.1f32.to_bits()),
+            Content::Float(0.1),
+        ),
+        (
+            ShapeKind::Float(AT[0], 4),
+            u64::from(f32::MIN_POSITIVE.to_bits()),
+            Content::Float(1.175_494_4e-38),
+        ),
+        (
+            ShapeKind::Float(AT[0], 4),
+            u64::from(f32::NEG_INFINITY.to_bits()),
+            Content::Float(f64::NEG_INFINITY),
+        ),
+        (
             ShapeKind::Float(AT[0], 8),
             (-0.1f64).to_bits(),
             Content::Float(-0.1),
