@@ -39,7 +39,8 @@ impl Delivery {
         Self::to(io::stdout())
     }
 
-    fn to(mut out: impl Write + Send + 'static) -> Self {
+    /// To whatever it is.
+    pub(super) fn to(mut out: impl Write + Send + 'static) -> Self {
         let shared = Arc::<Shared>::default();
         let delivery = Self(Arc::clone(&shared));
         // Never joined: it may be stuck for as long as the reader likes.
@@ -106,6 +107,14 @@ impl Delivery {
                 return Err(stuck());
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Delivery {
+    /// Whether nothing waits any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state().bytes == 0
     }
 }
 

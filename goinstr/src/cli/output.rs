@@ -80,16 +80,19 @@ impl Output {
         delivery: Option<&Delivery>,
         end: Result<End, SessionError>,
     ) -> Result<(), Failure> {
-        let end = end.map_err(|error| match error {
-            SessionError::Output(error) => Failure::writing(self.name(), &error),
-            SessionError::OverBudget { .. } => Failure::NothingMeasurable(error.to_string()),
-            error => Failure::failed(error),
-        })?;
-        delivery.map_or(Ok(()), |delivery| {
-            delivery
-                .finish(end == End::Signal)
-                .map_err(|error| Failure::writing(self.name(), &error))
-        })
+        if let Err(SessionError::Output(error)) = &end {
+            return Err(Failure::writing(self.name(), error));
+        }
+        // What was told before an error is not to be lost with it.
+        let hurry = !matches!(end, Ok(End::Duration | End::TargetExit));
+        let written = delivery.map_or(Ok(()), |delivery| delivery.finish(hurry));
+        match end {
+            Err(error @ SessionError::OverBudget { .. }) => {
+                Err(Failure::NothingMeasurable(error.to_string()))
+            }
+            Err(error) => Err(Failure::failed(error)),
+            Ok(_) => written.map_err(|error| Failure::writing(self.name(), &error)),
+        }
     }
 
     /// What to call it in an error.
@@ -172,4 +175,38 @@ fn reader_is_there(stdout: &io::Stdout) -> io::Result<()> {
         return Err(io::ErrorKind::BrokenPipe.into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::attach::AttachError;
+
+    /// The ledger of a measurement that ends with an error is on its way when the error is known.
+    #[test]
+    fn what_was_written_before_an_error_arrives() {
+        let typed = args::Output {
+            output: Format::default(),
+            output_file: None,
+        };
+        let output = Output::new(typed, Color::Never);
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut delivery = Delivery::to(writer);
+        // More than a pipe holds: delivered only as far as it is read.
+        delivery.write_all(&[b'x'; 1_000_000]).unwrap();
+        let read = std::thread::spawn(move || {
+            let mut all: Vec<u8> = Vec::new();
+            let mut part = vec![0; 4096];
+            while all.len() < 1_000_000 {
+                let length = reader.read(&mut part).unwrap();
+                all.extend(&part[..length]);
+            }
+        });
+        let end = Err(AttachError::HolderGone.into());
+        assert!(output.delivered(Some(&delivery), end).is_err());
+        assert!(delivery.is_empty());
+        read.join().unwrap();
+    }
 }
