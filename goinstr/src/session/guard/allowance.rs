@@ -10,9 +10,10 @@ use crate::target::{CpuClock, Target};
 /// Weight of the newest look at the target's CPU use.
 const NEWEST: f64 = 0.25;
 
-/// More than this many times slower the target is not taken to be: what is left of its own time is
-/// within the error of what the probes' is known to be.
-const MOST_SLOWED: f64 = 20.0;
+/// So many times as fast as now the target is taken to become at most, once probes are gone. More may
+/// come true where all that it does waits for a CPU; much of what most programs do waits for
+/// something else, and would be left out for nothing.
+const MOST_SLOWED: f64 = 2.0;
 
 /// How much the probes may cost now.
 #[derive(Debug)]
