@@ -25,7 +25,7 @@ pub(in crate::session) struct Allowance {
     last_ns: Option<u64>,
     /// CPUs in use by the target itself, smoothed.
     used: Option<f64>,
-    /// Of the last look: CPU time of the target with the probes' ÷ without.
+    /// Of the last look: CPU time of the target with the probes' ÷ without, bounded.
     slowed: f64,
 }
 
@@ -90,7 +90,7 @@ impl Allowance {
     }
 
     /// How many times as often the target would do what it does, if the probes took none of its time
-    /// and it had as much of the CPUs as now: 1 and more.
+    /// and it had as much of the CPUs as now: 1 and more, and not more than is reckoned with.
     pub fn slowed(&self) -> f64 {
         self.slowed
     }

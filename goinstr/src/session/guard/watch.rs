@@ -2,8 +2,8 @@
 //! hit draws on. When it is empty, the costliest functions go until the rest can live on the income.
 //!
 //! A target that the probes slow down makes fewer hits than it would. What stays is chosen by what it
-//! would cost at the target's own speed; else each that goes would only make room for the rest to cost
-//! more, step by step.
+//! would cost if the target became faster, see [`Allowance::slowed`]; else each that goes would only make
+//! room for the rest to cost more, step by step.
 //!
 //! So a burst within the account's size is nobody's harm, a load of twenty times the allowance
 //! empties it in a twentieth of its size, and over any time the cost is the allowance and at most
@@ -18,7 +18,7 @@ const SIZE_SECONDS: f64 = 0.5;
 /// Weight of the newest look at a function's rate.
 const NEWEST: f64 = 0.5;
 
-/// From here on it is told how much slower the probes made the target.
+/// From here on it is told that the probes slow the target.
 const TOLD_SLOWED: f64 = 1.5;
 
 /// Hits of a function so far.
@@ -35,7 +35,7 @@ pub(in crate::session) struct Shed {
     pub load: Load,
     /// What all together may cost, in ns a second.
     pub allowed: f64,
-    /// How many times as often it would be called if the probes took none of the target's time.
+    /// See [`Allowance::slowed`].
     pub slowed: f64,
 }
 
@@ -48,15 +48,12 @@ impl Shed {
     /// Why it has to go.
     pub fn detail(&self) -> String {
         let slowed = if self.slowed < TOLD_SLOWED {
-            String::new()
+            ""
         } else {
-            format!(
-                " of a target that the probes slowed {:.0}-fold",
-                self.slowed
-            )
+            " while the probes slow the target"
         };
         format!(
-            "{} calls/s{slowed} cost {}, and all together may cost {}: its figures end here; \
+            "{} calls/s cost {}{slowed}, and all together may cost {}: its figures end here; \
              --max-overhead allows more, --no-guard all",
             crate::sink::count(self.calls_per_second()),
             share(self.load.cost),
