@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::empty;
+use crate::attach::urgent;
 
 /// The functions that are called, in the order of the results.
 pub(super) const FUNCTIONS: [extern "C" fn(); 3] =
@@ -114,7 +115,7 @@ fn child(orders: i32, results: i32) -> ! {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         // Some tens of milliseconds that nobody else should be in. Where it is not allowed, leaving out
         // the slowest calls has to do.
-        libc::setpriority(libc::PRIO_PROCESS, 0, -20);
+        urgent();
         let mut order = [0u8; 4];
         if libc::read(orders, order.as_mut_ptr().cast(), order.len()) != 4 {
             libc::_exit(0);
