@@ -4,6 +4,7 @@
 //! leaves nothing behind when it is dropped: all that is in the kernel hangs on file descriptors,
 //! so it goes however goinstr ends.
 
+mod armer;
 pub mod calibration;
 mod captures;
 mod costs;

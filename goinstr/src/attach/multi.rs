@@ -7,10 +7,9 @@
 use std::{
     collections::HashSet,
     ffi::CStr,
-    fs::File,
     io,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
-    path::{Path, PathBuf},
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::Path,
     sync::Arc,
 };
 
@@ -28,7 +27,9 @@ use goinstr_common::cookie;
 
 use super::syscall::bpf;
 use super::{
-    AttachError, Scope, features,
+    AttachError, Scope,
+    armer::{Armer, By},
+    features,
     holder::{Held, Holder},
     kernel::{OBJECT, map_fds},
     sites::{Group, Sites},
@@ -168,7 +169,7 @@ pub(super) fn arm(
     let mut links = Links(Vec::new());
     for group in &sites.groups {
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
-        let armer = Arc::new(Armer::with(&programs, group.program, exe, scope, holder)?);
+        let armer = Arc::new(programs.armer(group.program, exe, scope, holder)?);
         let armed = Armed::new(armer, group.clone(), 0)?;
         links.0.push(Arc::new(armed));
     }
@@ -199,81 +200,21 @@ pub(super) fn armers(
     let programs = Programs::of(ebpf)?;
     let again = |group: Group| {
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
-        let armer = Armer::with(&programs, group.program, exe, scope, holder)?;
+        let armer = programs.armer(group.program, exe, scope, holder)?;
         Ok(Again { armer, group })
     };
     groups.into_iter().map(again).collect()
 }
 
-/// A program that links can be made of, for one file and scope.
-pub(super) struct Armer {
+/// What arms sites of the file at `exe` with the program of this name.
+pub(super) fn armer(
+    ebpf: &Ebpf,
     name: &'static str,
-    program: OwnedFd,
-    exe: PathBuf,
-    file: File,
-    /// 0: all processes.
-    pid: i32,
-    holder: Holder,
-}
-
-impl Armer {
-    /// Loads the program of this name for the file at `exe`.
-    pub fn new(
-        ebpf: &Ebpf,
-        name: &'static str,
-        exe: &Path,
-        scope: Scope,
-        holder: &Holder,
-    ) -> Result<Self, AttachError> {
-        Self::with(&Programs::of(ebpf)?, name, exe, scope, holder)
-    }
-
-    fn with(
-        programs: &Programs,
-        name: &'static str,
-        exe: &Path,
-        scope: Scope,
-        holder: &Holder,
-    ) -> Result<Self, AttachError> {
-        let file = File::open(exe).map_err(|source| AttachError::Gone {
-            exe: exe.to_owned(),
-            source,
-        })?;
-        let pid = match scope {
-            Scope::Process { pid, .. } => i32::try_from(pid).unwrap_or(i32::MAX),
-            Scope::Everyone => 0,
-        };
-        Ok(Self {
-            name,
-            program: programs.load(name)?,
-            exe: exe.to_owned(),
-            file,
-            pid,
-            holder: holder.clone(),
-        })
-    }
-
-    /// A link that arms these file offsets, each with its cookie.
-    pub fn arm(&self, offsets: &[u64], cookies: &[u64]) -> Result<Held, AttachError> {
-        let (program, file) = (self.program.as_fd(), &self.file);
-        let armed = self.holder.arm(program, file, offsets, cookies, self.pid);
-        armed.map_err(|source| match source.raw_os_error() {
-            None if source.kind() == io::ErrorKind::BrokenPipe => AttachError::HolderGone,
-            Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted {
-                what: "to arm uprobes",
-            },
-            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
-                exe: self.exe.clone(),
-                source,
-            },
-            _ => AttachError::Arm {
-                program: self.name,
-                sites: offsets.len(),
-                exe: self.exe.clone(),
-                source,
-            },
-        })
-    }
+    exe: &Path,
+    scope: Scope,
+    holder: &Holder,
+) -> Result<Armer, AttachError> {
+    Programs::of(ebpf)?.armer(name, exe, scope, holder)
 }
 
 /// The program's code as this kind of link needs it.
@@ -316,6 +257,16 @@ impl Programs {
             .map_err(|e| error(e.to_string()))?;
         object.sanitize_functions(features);
         Ok(Self { object, types })
+    }
+
+    fn armer(
+        &self,
+        name: &'static str,
+        exe: &Path,
+        scope: Scope,
+        holder: &Holder,
+    ) -> Result<Armer, AttachError> {
+        Armer::new((name, self.load(name)?), exe, scope, By::Multi, holder)
     }
 
     /// Names of all programs, in order.

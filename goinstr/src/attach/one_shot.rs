@@ -19,12 +19,12 @@ use goinstr_common::{
 
 use super::{
     AttachError, Hits, Method, Scope,
+    armer::Armer,
     holder::{Held, Holder},
     kernel::{OBJECT, load_error, mapped},
     log_level,
     mapped::Mapped,
-    multi::{self, Armer},
-    perf,
+    multi, perf,
     text::Text,
 };
 use crate::plan::Site;
@@ -64,7 +64,7 @@ enum Links {
     },
     /// By site; `None` for one that was taken out.
     Perf {
-        armer: perf::Armer,
+        armer: Armer,
         links: Vec<Option<Held>>,
         closer: Closer,
     },
@@ -102,14 +102,14 @@ impl OneShots {
         };
         let links = match method {
             Method::UprobeMulti => Links::Multi {
-                armer: Armer::new(&ebpf, PROGRAM, exe, scope, &holder)?,
+                armer: multi::armer(&ebpf, PROGRAM, exe, scope, &holder)?,
                 batches: Vec::new(),
                 going: Vec::new(),
             },
             Method::PerfEvent => {
                 perf::make_room(offsets.len())?;
-                let armer = perf::Armer::new(&mut ebpf, PROGRAM, exe, scope, &holder)?;
-                armer.tell_cost(offsets.len(), &offsets)?;
+                let armer = perf::armer(&mut ebpf, PROGRAM, exe, scope, &holder)?;
+                perf::tell_cost(&armer, offsets.len(), &offsets)?;
                 Links::Perf {
                     armer,
                     links: offsets.iter().map(|_| None).collect(),
@@ -211,7 +211,7 @@ impl OneShots {
             }
             Links::Perf { armer, links, .. } => {
                 for site in sites {
-                    let link = armer.arm(self.offsets[site], self.cookies[site])?;
+                    let link = armer.arm(&[self.offsets[site]], &[self.cookies[site]])?;
                     links[site] = Some(link);
                     self.placed[site] = true;
                 }

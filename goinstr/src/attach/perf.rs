@@ -3,10 +3,8 @@
 //! Arming is quick, disarming waits for a grace period of the kernel for each site.
 
 use std::{
-    fs::File,
-    io,
     os::fd::{AsFd as _, OwnedFd},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -17,6 +15,7 @@ use aya::{
 
 use super::{
     AttachError, Scope,
+    armer::{Armer, By},
     error::ARM_BY_PERF,
     features,
     holder::{Held, Holder},
@@ -74,100 +73,52 @@ pub(super) fn arm(
     let mut links = Links(Vec::with_capacity(sites.len()));
     for group in &sites.groups {
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
-        let armer = Armer::new(ebpf, group.program, exe, scope, holder)?;
+        let armer = armer(ebpf, group.program, exe, scope, holder)?;
         if links.0.is_empty() {
-            armer.tell_cost(sites.len(), &group.offsets)?;
+            tell_cost(&armer, sites.len(), &group.offsets)?;
         }
         for (&offset, &cookie) in group.offsets.iter().zip(&group.cookies) {
             links.0.push(Armed {
                 cookie: group.is_of_functions().then_some(cookie),
-                _link: armer.arm(offset, cookie)?,
+                _link: armer.arm(&[offset], &[cookie])?,
             });
         }
     }
     Ok(links)
 }
 
-/// A program that sites of one file can be armed with.
-pub(super) struct Armer {
+/// What arms sites of the file at `exe`, one a link, with the program of this name.
+pub(super) fn armer(
+    ebpf: &mut Ebpf,
     name: &'static str,
-    program: OwnedFd,
-    exe: PathBuf,
-    file: File,
-    /// 0: all processes.
-    pid: i32,
-    event_type: u32,
-    holder: Holder,
+    exe: &Path,
+    scope: Scope,
+    holder: &Holder,
+) -> Result<Armer, AttachError> {
+    let program = (name, load(ebpf, name)?);
+    let event_type = perf_event::event_type().map_err(|_| AttachError::NoUprobes)?;
+    Armer::new(program, exe, scope, By::PerfEvent(event_type), holder)
 }
 
-impl Armer {
-    /// Loads the program of this name, unless it is.
-    pub fn new(
-        ebpf: &mut Ebpf,
-        name: &'static str,
-        exe: &Path,
-        scope: Scope,
-        holder: &Holder,
-    ) -> Result<Self, AttachError> {
-        let file = File::open(exe).map_err(|source| AttachError::Gone {
-            exe: exe.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            name,
-            program: load(ebpf, name)?,
-            exe: exe.to_owned(),
-            file,
-            pid: match scope {
-                Scope::Process { pid, .. } => i32::try_from(pid).unwrap_or(i32::MAX),
-                Scope::Everyone => 0,
-            },
-            event_type: perf_event::event_type().map_err(|_| AttachError::NoUprobes)?,
-            holder: holder.clone(),
-        })
+/// Tells how long it will take to take so many sites out again, by the time that one of them takes.
+pub(super) fn tell_cost(armer: &Armer, sites: usize, offsets: &[u64]) -> Result<(), AttachError> {
+    let Some(&offset) = offsets.first() else {
+        return Ok(());
+    };
+    let one = armer.arm(&[offset], &[0])?;
+    let start = Instant::now();
+    drop(one);
+    let each = start.elapsed();
+    let all = each.saturating_mul(u32::try_from(sites).unwrap_or(u32::MAX));
+    if all > SHORT {
+        log::warn!(
+            "{sites} sites, a perf event each: to take them out again will take the kernel some {:.0} s ({} ms each); \
+             the target runs on meanwhile, and Ctrl-C does not wait for it",
+            all.as_secs_f64(),
+            each.as_millis()
+        );
     }
-
-    /// Tells how long it will take to take so many sites out again, by the time that one of them takes.
-    pub fn tell_cost(&self, sites: usize, offsets: &[u64]) -> Result<(), AttachError> {
-        let Some(&offset) = offsets.first() else {
-            return Ok(());
-        };
-        let one = self.arm(offset, 0)?;
-        let start = Instant::now();
-        drop(one);
-        let each = start.elapsed();
-        let all = each.saturating_mul(u32::try_from(sites).unwrap_or(u32::MAX));
-        if all > SHORT {
-            log::warn!(
-                "{sites} sites, a perf event each: to take them out again will take the kernel some {:.0} s ({} ms each); \
-                 the target runs on meanwhile, and Ctrl-C does not wait for it",
-                all.as_secs_f64(),
-                each.as_millis()
-            );
-        }
-        Ok(())
-    }
-
-    /// Arms one site. There has to be room for its open file.
-    pub fn arm(&self, offset: u64, cookie: u64) -> Result<Held, AttachError> {
-        let (program, site) = (self.program.as_fd(), (offset, cookie));
-        let held = &self.holder;
-        let armed = held.arm_by_perf(program, &self.file, site, self.pid, self.event_type);
-        armed.map_err(|source| match source.raw_os_error() {
-            None if source.kind() == io::ErrorKind::BrokenPipe => AttachError::HolderGone,
-            Some(libc::EPERM | libc::EACCES) => AttachError::NotPermitted { what: ARM_BY_PERF },
-            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone {
-                exe: self.exe.clone(),
-                source,
-            },
-            _ => AttachError::Arm {
-                program: self.name,
-                sites: 1,
-                exe: self.exe.clone(),
-                source,
-            },
-        })
-    }
+    Ok(())
 }
 
 /// Loads the program of this name.

@@ -11,7 +11,10 @@ use aya_obj::generated::{
     bpf_prog_type::BPF_PROG_TYPE_KPROBE,
 };
 
-use crate::attach::syscall::{bpf, bpf_status};
+use crate::attach::{
+    multi,
+    syscall::{bpf, bpf_status},
+};
 
 /// Bytes for the verifier's words.
 const VERIFIER_LOG: usize = 1 << 14;
@@ -148,34 +151,10 @@ pub(super) fn helper(number: i32) -> io::Result<bool> {
 /// known to the kernel.
 pub(super) fn impossible_link(program: &OwnedFd, pid: i32) -> io::Error {
     // No file to probe.
-    match link(program, c"/", 0, 0, pid) {
+    match multi::link(program, c"/", &[0], &[0], pid) {
         Ok(_) => io::Error::other("a link to a directory was made"),
         Err(error) => error,
     }
-}
-
-/// Arms one site of a file.
-pub(super) fn link(
-    program: &OwnedFd,
-    path: &CStr,
-    offset: u64,
-    cookie: u64,
-    pid: i32,
-) -> io::Result<OwnedFd> {
-    let (offsets, cookies) = ([offset], [cookie]);
-    let mut attr = zeroed();
-    // SAFETY: the variant that BPF_LINK_CREATE reads; it was zeroed as a whole.
-    unsafe {
-        attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd().cast_unsigned();
-        attr.link_create.attach_type = BPF_TRACE_UPROBE_MULTI as u32;
-        let multi = &mut attr.link_create.__bindgen_anon_3.uprobe_multi;
-        multi.path = path.as_ptr() as u64;
-        multi.offsets = offsets.as_ptr() as u64;
-        multi.cookies = cookies.as_ptr() as u64;
-        multi.cnt = 1;
-        multi.pid = pid.cast_unsigned();
-    }
-    bpf(bpf_cmd::BPF_LINK_CREATE, &attr)
 }
 
 /// The first element of an array of u64.

@@ -5,7 +5,7 @@ use std::{hint::black_box, io, process, sync::OnceLock};
 use aya_obj::generated::bpf_map_type;
 
 use super::attempt::{self, Attach};
-use crate::attach::own_text;
+use crate::attach::{multi, own_text};
 
 /// A place of goinstr's own to probe.
 #[inline(never)]
@@ -31,7 +31,7 @@ fn attempt() -> io::Result<bool> {
         .map_err(|(error, _)| error)?;
     let place = own_text::file_offset(probed as extern "C" fn(u64) -> u64 as usize as u64)?;
     let own = i32::try_from(process::id()).unwrap_or(i32::MAX);
-    let arm = |cookie| attempt::link(&program, c"/proc/self/exe", place.0, cookie, own);
+    let arm = |cookie| multi::link(&program, c"/proc/self/exe", &[place.0], &[cookie], own);
     let _links = [arm(OLDER)?, arm(NEWER)?];
     black_box(probed(1));
     match attempt::first_of(&last)? {

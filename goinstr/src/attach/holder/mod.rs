@@ -13,9 +13,8 @@ mod message;
 mod process;
 
 use std::{
-    fs::File,
     io,
-    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -24,7 +23,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::urgency::urgent;
+use super::{armer::By, urgency::urgent};
 use message::{ARM, ARM_PERF, DROP, Reply, Request};
 
 /// The process, from goinstr's side. Clones are of the same one; with the last it ends.
@@ -74,51 +73,23 @@ impl Holder {
     pub fn arm(
         &self,
         program: BorrowedFd<'_>,
-        file: &File,
-        offsets: &[u64],
-        cookies: &[u64],
+        file: BorrowedFd<'_>,
+        (offsets, cookies): (&[u64], &[u64]),
         pid: i32,
+        by: By,
     ) -> io::Result<Held> {
+        let (what, event_type) = match by {
+            By::Multi => (ARM, 0),
+            By::PerfEvent(event_type) => (ARM_PERF, event_type),
+        };
         let request = Request {
-            what: ARM,
+            what,
             pid,
+            event_type,
             words: (offsets.len() + cookies.len()) as u64,
             ..Request::default()
         };
-        self.hold(&request, program, file, &[offsets, cookies])
-    }
-
-    /// Arms one site by a perf event of the kernel's type `event_type`.
-    ///
-    /// # Errors
-    /// As [`Holder::arm`]'s.
-    pub fn arm_by_perf(
-        &self,
-        program: BorrowedFd<'_>,
-        file: &File,
-        (offset, cookie): (u64, u64),
-        pid: i32,
-        event_type: u32,
-    ) -> io::Result<Held> {
-        let request = Request {
-            what: ARM_PERF,
-            pid,
-            event_type,
-            words: 2,
-            ..Request::default()
-        };
-        self.hold(&request, program, file, &[&[offset, cookie]])
-    }
-
-    fn hold(
-        &self,
-        request: &Request,
-        program: BorrowedFd<'_>,
-        file: &File,
-        words: &[&[u64]],
-    ) -> io::Result<Held> {
-        let files = [program.as_raw_fd(), file.as_raw_fd()];
-        let (reply, _) = self.ask(request, &files, words)?;
+        let (reply, _) = self.ask(&request, &[program, file], &[offsets, cookies])?;
         match reply.error {
             0 => Ok(Held {
                 link: reply.link,
@@ -138,18 +109,18 @@ impl Holder {
     /// Whether the process is there, and with it all that it holds.
     pub fn is_there(&self) -> bool {
         let socket = self.0.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        message::is_open(socket.as_raw_fd())
+        message::is_open(socket.as_fd())
     }
 
     /// Sends a request and waits for the answer.
     fn ask(
         &self,
         request: &Request,
-        files: &[RawFd],
+        files: &[BorrowedFd<'_>],
         words: &[&[u64]],
     ) -> io::Result<(Reply, Option<OwnedFd>)> {
         let socket = self.0.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        let socket = socket.as_raw_fd();
+        let socket = socket.as_fd();
         message::send(socket, request, files)?;
         for words in words {
             message::send_words(socket, words)?;

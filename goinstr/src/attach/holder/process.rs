@@ -6,7 +6,7 @@
 use std::{
     ffi::CStr,
     io,
-    os::fd::{AsRawFd as _, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd},
 };
 
 use super::message::{self, ARM, ARM_PERF, DROP, Reply, Request};
@@ -73,12 +73,18 @@ unsafe fn keep_from_oom() {
     }
 }
 
+/// The line to goinstr.
+fn line() -> BorrowedFd<'static> {
+    // SAFETY: open for as long as the process lives.
+    unsafe { BorrowedFd::borrow_raw(LINE) }
+}
+
 /// One request. An error: goinstr is gone.
 fn serve() -> io::Result<()> {
     let mut request = Request::default();
-    let [program, file] = message::receive::<Request, 2>(LINE, &mut request)?;
+    let [program, file] = message::receive::<Request, 2>(line(), &mut request)?;
     let mut words = Words::new(request.words)?;
-    message::receive_words(LINE, words.as_mut())?;
+    message::receive_words(line(), words.as_mut())?;
     match (request.what, program, file) {
         (ARM | ARM_PERF, Some(program), Some(file)) => {
             let reply = match arm(&program, &file, words.as_ref(), &request) {
@@ -91,13 +97,13 @@ fn serve() -> io::Result<()> {
                     link: 0,
                 },
             };
-            message::send(LINE, &reply, &[])
+            message::send(line(), &reply, &[])
         }
         (DROP, ..) => {
             let link = words.as_ref().first().map_or(-1, |&link| link as RawFd);
             match drop_by_exit(link) {
-                Some(exit) => message::send(LINE, &Reply::default(), &[exit.as_raw_fd()]),
-                None => message::send(LINE, &Reply::default(), &[]),
+                Some(exit) => message::send(line(), &Reply::default(), &[exit.as_fd()]),
+                None => message::send(line(), &Reply::default(), &[]),
             }
         }
         _ => Err(io::ErrorKind::InvalidData.into()),
