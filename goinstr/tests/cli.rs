@@ -1,6 +1,9 @@
 //! The command line as users and their scripts meet it: exit codes, errors, `list`, `inspect`.
 //! Nothing here needs root. What needs a Go toolchain says so when there is none.
 
+#[path = "../src/target/started.rs"]
+mod started;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -93,27 +96,7 @@ struct Sleeper(Child);
 
 impl Sleeper {
     fn start(program: &Path) -> Self {
-        let child = loop {
-            match Command::new(program).arg("60").spawn() {
-                // Another thread was spawning while it was written, and has it open until it executes.
-                Err(busy) if busy.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                    std::thread::yield_now();
-                }
-                spawned => break Self(spawned.expect("spawn")),
-            }
-        };
-        // `spawn` may return before the new program is all there; its arguments come last.
-        let arguments = format!("/proc/{}/cmdline", child.0.id());
-        let started = || {
-            let all = std::fs::read(&arguments);
-            all.is_ok_and(|all| all.starts_with(text(program).as_bytes()))
-        };
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
-        while !started() {
-            assert!(std::time::Instant::now() < deadline, "{program:?}");
-            std::thread::yield_now();
-        }
-        child
+        Self(started::started(Command::new(program).arg("60")))
     }
 
     fn pid(&self) -> String {

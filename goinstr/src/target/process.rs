@@ -55,17 +55,14 @@ impl Process {
     /// # Errors
     /// See [`TargetError`].
     pub fn open(pid: Pid) -> Result<Self, TargetError> {
-        let began = Stat::read(pid).map_err(|error| absent(pid, error))?;
         let deadline = Instant::now() + EXECVE;
         loop {
             match Self::open_now(pid) {
-                Err(TargetError::Vanished { .. }) if Instant::now() < deadline => {
-                    match Stat::read(pid) {
-                        Ok(stat) if stat.start_ticks == began.start_ticks && !stat.is_dead() => {
-                            std::thread::sleep(EXECVE_STEP);
-                        }
-                        _ => return Err(TargetError::Vanished { pid }),
-                    }
+                Err(TargetError::Vanished { .. })
+                    if Stat::read(pid).is_ok_and(|stat| !stat.is_dead())
+                        && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(EXECVE_STEP);
                 }
                 opened => return opened,
             }
@@ -292,20 +289,10 @@ mod tests {
     use crate::target::started::started;
 
     fn sleeper() -> Child {
-        Command::new("sleep")
-            .arg("60")
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("spawn sleep")
+        started(Command::new("sleep").arg("60").stdout(Stdio::null()))
     }
 
-    /// `spawn` returns while the child's `execve` may still be under way: its name changes, then its file.
     fn open(child: &Child) -> Process {
-        let exe = format!("/proc/{}/exe", child.id());
-        let own = fs::read_link("/proc/self/exe").expect("own exe");
-        while fs::read_link(&exe).map_or(true, |exe| exe == own) {
-            std::thread::sleep(EXECVE_STEP);
-        }
         Process::open(Pid(child.id())).expect("opens")
     }
 
@@ -349,12 +336,8 @@ mod tests {
             }
         }
 
-        let child = Command::new("sh")
-            .args(["-c", "exec \"$0\" -c \"$1\" \"$0\" \"$1\"", "sh"])
-            .arg("exec \"$0\" -c \"$1\" \"$0\" \"$1\"")
-            .spawn()
-            .expect("spawn sh");
-        let child = Endless(child);
+        let again = "exec \"$0\" -c \"$1\" \"$0\" \"$1\"";
+        let child = Endless(started(Command::new("sh").args(["-c", again, "sh", again])));
         for _ in 0..200 {
             drop(open(&child.0));
         }
@@ -362,11 +345,11 @@ mod tests {
 
     #[test]
     fn another_image_is_noticed() {
-        let mut child = Command::new("sh")
-            .args(["-c", "read line; exec sleep 60"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("spawn sh");
+        let mut child = started(
+            Command::new("sh")
+                .args(["-c", "read line; exec sleep 60"])
+                .stdin(Stdio::piped()),
+        );
         let process = open(&child);
         assert_eq!(process.still_same(), Liveness::Same);
         drop(child.stdin.take());
@@ -386,11 +369,11 @@ mod tests {
             eprintln!("skipped: this kernel does not randomise where stacks begin");
             return;
         }
-        let mut child = Command::new("sh")
-            .args(["-c", "read line; exec sh -c 'read line'"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("spawn sh");
+        let mut child = started(
+            Command::new("sh")
+                .args(["-c", "read line; exec sh -c 'read line'"])
+                .stdin(Stdio::piped()),
+        );
         let process = open(&child);
         assert_eq!(process.still_same(), Liveness::Same);
         let mut stdin = child.stdin.take().expect("stdin");
@@ -441,9 +424,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("snooze");
         fs::copy("/bin/sleep", &path).expect("copy");
-        let mut child = started(&path);
+        let mut child = started(Command::new(&path).arg("60"));
         fs::remove_file(&path).expect("remove");
-        let process = Process::open(Pid(child.id())).expect("opens");
+        let process = open(&child);
         assert!(process.executable_deleted());
         assert_eq!(process.executable().path(), path);
         let bytes = fs::read(process.executable().open_path()).expect("read");

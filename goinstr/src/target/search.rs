@@ -78,7 +78,7 @@ fn others() -> Result<impl Iterator<Item = Pid>, TargetError> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Child;
+    use std::process::{Child, Command};
 
     use super::*;
     use crate::target::{Executable, Selection, Target, started::started};
@@ -108,9 +108,9 @@ mod tests {
         let (_dir, path, name) = program();
         let error = by_name(&name).expect_err("not yet");
         assert!(matches!(error, TargetError::NoSuchName { .. }), "{error}");
-        let first = started(&path);
+        let first = started(Command::new(&path).arg("60"));
         assert_eq!(by_name(&name).expect("found").pid(), Pid(first.id()));
-        let second = started(&path);
+        let second = started(Command::new(&path).arg("60"));
         let error = by_name(&name).expect_err("two").to_string();
         assert!(error.contains(&first.id().to_string()), "{error}");
         assert!(error.contains(&second.id().to_string()), "{error}");
@@ -123,7 +123,7 @@ mod tests {
         let (dir, path, _) = program();
         let link = dir.path().join("other-name");
         std::fs::hard_link(&path, &link).expect("link");
-        let child = started(&link);
+        let child = started(Command::new(&link).arg("60"));
         let target = Target::find(&Selection::Exe(path.clone())).expect("found");
         let Target::Executable {
             executable,
