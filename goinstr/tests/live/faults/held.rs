@@ -6,23 +6,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use super::{Fault, Times, attaching, signal, times, unharmed, wait};
+use super::{Fault, Times, Watched, attaching, busy, signal, survives, times, unharmed};
 use crate::{
     Test,
-    support::{
-        build::Build,
-        dice::Dice,
-        lines::Lines,
-        measurement::goinstr,
-        process::{Target, patience},
-        report::Report,
-        text,
-    },
+    support::{dice::Dice, measurement::goinstr, process::patience, report::Report, text},
 };
 
 pub fn tests() -> Vec<Test> {
@@ -72,15 +64,6 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// A target under load.
-fn busy() -> Result<(Target, std::path::PathBuf)> {
-    let exe = Build::of("steady").executable()?;
-    let mut target = Target::start(&exe, &[""; 0])?;
-    target.go()?;
-    target.wait_for("progress")?;
-    Ok((target, exe))
-}
-
 /// Waits until the number of changed bytes is as `wanted`; that number.
 fn changed(pid: u32, exe: &Path, wanted: impl Fn(usize) -> bool) -> Result<usize> {
     let deadline = Instant::now() + patience();
@@ -96,36 +79,31 @@ fn changed(pid: u32, exe: &Path, wanted: impl Fn(usize) -> bool) -> Result<usize
     }
 }
 
-fn kill(mut goinstr: Child) -> Result<()> {
-    goinstr.kill()?;
-    goinstr.wait()?;
-    Ok(())
-}
-
 fn arming() -> Result<()> {
-    let (mut target, exe) = busy()?;
+    let (mut target, exe) = busy(&[])?;
     let mut dice = Dice::new(5);
     for _ in 0..times()? {
         let goinstr = attaching(target.pid, &["--raw", "*"])?;
         changed(target.pid, &exe, |bytes| bytes > 0)?;
         thread::sleep(Duration::from_millis(dice.below(100)));
-        kill(goinstr)?;
-        text::wait_until_original(target.pid, &exe)?;
-        ensure!(target.alive()?, "the target did not survive");
+        survives(goinstr, &mut target, &exe)?;
     }
     unharmed(target, &exe)
 }
 
 /// Kills the processes of these names, which goinstr has started, with it.
 fn disarming(also: &[&str]) -> Result<()> {
-    let (mut target, exe) = busy()?;
+    let (mut target, exe) = busy(&[])?;
     let mut dice = Dice::new(6);
     for _ in 0..times()? {
-        let mut goinstr = attaching(target.pid, &["--raw", "*"])?;
-        let mut lines = Lines::of("goinstr", goinstr.stdout.take().context("stdout")?);
-        lines.wait_for("the session line", patience(), |line| {
-            line.contains(r#""type":"session""#)
-        })?;
+        let mut goinstr = Watched::attaching(target.pid, &["--raw", "*"])?;
+        goinstr.session()?;
+        // They are read on: a goinstr whose readers are gone ends for another reason.
+        let Watched {
+            goinstr,
+            lines: _lines,
+            errors: _errors,
+        } = goinstr;
         let children = children(goinstr.id(), also)?;
         ensure!(children.len() == also.len(), "no {also:?}");
         let all = changed(target.pid, &exe, |bytes| bytes > 0)?;
@@ -136,15 +114,13 @@ fn disarming(also: &[&str]) -> Result<()> {
             // It may have ended.
             let _ = kill_process(child, Signal::KILL);
         }
-        kill(goinstr)?;
-        text::wait_until_original(target.pid, &exe)?;
-        ensure!(target.alive()?, "the target did not survive");
+        survives(goinstr, &mut target, &exe)?;
     }
     unharmed(target, &exe)
 }
 
 fn retiring() -> Result<()> {
-    let (mut target, exe) = busy()?;
+    let (mut target, exe) = busy(&[])?;
     let mut dice = Dice::new(7);
     for _ in 0..times()? {
         let goinstr = Command::new(goinstr())
@@ -157,30 +133,23 @@ fn retiring() -> Result<()> {
             .spawn()?;
         changed(target.pid, &exe, |bytes| bytes > 0)?;
         thread::sleep(Duration::from_millis(dice.below(1000)));
-        kill(goinstr)?;
-        text::wait_until_original(target.pid, &exe)?;
-        ensure!(target.alive()?, "the target did not survive");
+        survives(goinstr, &mut target, &exe)?;
     }
     unharmed(target, &exe)
 }
 
 /// Nobody has a reason to kill it. Who does is told that the counts end there.
 fn holder() -> Result<()> {
-    let (target, exe) = busy()?;
-    let mut goinstr = attaching(target.pid, &["--raw", "main.*"])?;
-    let mut lines = Lines::of("goinstr", goinstr.stdout.take().context("stdout")?);
-    let mut errors = Lines::of("goinstr", goinstr.stderr.take().context("stderr")?);
-    lines.wait_for("the session line", patience(), |line| {
-        line.contains(r#""type":"session""#)
-    })?;
-    let holders = children(goinstr.id(), &["uprobe-holder"])?;
+    let (target, exe) = busy(&[])?;
+    let mut goinstr = Watched::attaching(target.pid, &["--raw", "main.*"])?;
+    goinstr.session()?;
+    let holders = children(goinstr.goinstr.id(), &["uprobe-holder"])?;
     let [holder] = holders[..] else {
         bail!("holders: {holders:?}");
     };
     kill_process(holder, Signal::KILL)?;
-    let status = wait(&mut goinstr)?;
-    lines.wait_for_end(patience())?;
-    errors.wait_for_end(patience())?;
+    let status = goinstr.end()?;
+    let Watched { lines, errors, .. } = goinstr;
     ensure!(
         status.code() == Some(1)
             && errors.seen.len() == 1
@@ -200,18 +169,13 @@ fn holder() -> Result<()> {
 
 /// Who takes them out afterwards is told. (How long that takes is told before only where it is long.)
 fn interrupted() -> Result<()> {
-    let (target, exe) = busy()?;
+    let (target, exe) = busy(&[])?;
     let args = ["--raw", "--attach-by", "perf_event", "/^runtime\\.[ab]/"];
-    let mut goinstr = attaching(target.pid, &args)?;
-    let mut lines = Lines::of("goinstr", goinstr.stdout.take().context("stdout")?);
-    let mut errors = Lines::of("goinstr", goinstr.stderr.take().context("stderr")?);
-    lines.wait_for("the session line", patience(), |line| {
-        line.contains(r#""type":"session""#)
-    })?;
-    signal(&goinstr, Signal::INT)?;
-    let status = wait(&mut goinstr)?;
-    lines.wait_for_end(patience())?;
-    errors.wait_for_end(patience())?;
+    let mut goinstr = Watched::attaching(target.pid, &args)?;
+    goinstr.session()?;
+    signal(&goinstr.goinstr, Signal::INT)?;
+    let status = goinstr.end()?;
+    let Watched { lines, errors, .. } = goinstr;
     ensure!(
         status.success(),
         "goinstr ended with {status}: {}",

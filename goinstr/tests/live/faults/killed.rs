@@ -1,22 +1,13 @@
 //! Whoever is killed, and whenever.
 
-use std::{path::Path, process::Child};
-
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use rustix::process::Signal;
 
-use super::{Fault, Times, attaching, some_time, times, wait};
+use super::{Fault, Times, Watched, attaching, busy, some_time, survives, times};
 use crate::{
     Test,
     support::{
-        build::Build,
-        case::Measured,
-        dice::Dice,
-        lines::Lines,
-        measurement::Measurement,
-        process::{Target, patience},
-        report::Report,
-        text,
+        build::Build, case::Measured, dice::Dice, measurement::Measurement, process::Target, text,
     },
 };
 
@@ -60,25 +51,13 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// `steady` in the midst of its load.
-fn busy(exe: &Path, args: &[&str]) -> Result<Target> {
-    let mut target = Target::start(exe, args)?;
-    target.go()?;
-    target.wait_for("progress")?;
-    Ok(target)
-}
-
 fn goinstr_killed() -> Result<()> {
-    let exe = Build::of("steady").executable()?;
-    let mut target = busy(&exe, &[])?;
+    let (mut target, exe) = busy(&[])?;
     let mut dice = Dice::new(1);
     for _ in 0..times()? {
-        let mut goinstr = attaching(target.pid, &["main.*"])?;
+        let goinstr = attaching(target.pid, &["main.*"])?;
         some_time(&mut dice);
-        goinstr.kill()?;
-        goinstr.wait()?;
-        text::wait_until_original(target.pid, &exe)?;
-        ensure!(target.alive()?, "the target did not survive");
+        survives(goinstr, &mut target, &exe)?;
     }
     // It counts on, and so does the next goinstr.
     let args = ["main.work", "--interval", "100ms"];
@@ -94,11 +73,10 @@ fn goinstr_killed() -> Result<()> {
 /// However far goinstr has come, it ends by itself: with a report whose books balance, or with one
 /// line that says that the process has gone.
 fn target_killed() -> Result<()> {
-    let exe = Build::of("steady").executable()?;
     let mut dice = Dice::new(2);
     for _ in 0..times()? {
-        let mut target = busy(&exe, &[])?;
-        let goinstr = Alone::attaching(target.pid, &["main.*"])?;
+        let (mut target, _) = busy(&[])?;
+        let goinstr = Watched::attaching(target.pid, &["main.*"])?;
         some_time(&mut dice);
         target.signal(Signal::KILL)?;
         target.exit()?;
@@ -108,45 +86,6 @@ fn target_killed() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A goinstr that nobody ends.
-struct Alone {
-    goinstr: Child,
-    lines: Lines,
-    errors: Lines,
-}
-
-impl Alone {
-    fn attaching(pid: u32, args: &[&str]) -> Result<Self> {
-        let mut goinstr = attaching(pid, args)?;
-        Ok(Self {
-            lines: Lines::of("goinstr", goinstr.stdout.take().context("stdout")?),
-            errors: Lines::of("goinstr", goinstr.stderr.take().context("stderr")?),
-            goinstr,
-        })
-    }
-
-    /// Its report, whose books balance, or `None`: it said in one line why there is none.
-    fn ends_by_itself(mut self) -> Result<Option<Report>> {
-        let status = wait(&mut self.goinstr)?;
-        self.lines.wait_for_end(patience())?;
-        self.errors.wait_for_end(patience())?;
-        let errors = &self.errors.seen;
-        match status.code() {
-            // Parsing checks the books.
-            Some(0) => Report::parse(&self.lines.seen).map(Some),
-            Some(1) => {
-                ensure!(
-                    errors.len() == 1 && errors[0].starts_with("goinstr: "),
-                    "not one line: {}",
-                    errors.join("\n")
-                );
-                Ok(None)
-            }
-            _ => bail!("goinstr ended with {status}: {}", self.errors.tail()),
-        }
-    }
 }
 
 fn both_killed() -> Result<()> {
@@ -201,13 +140,12 @@ fn again() -> Result<()> {
 
 /// By execve(2) at some moment of goinstr's life: the same pid, another program.
 fn executes() -> Result<()> {
-    let exe = Build::of("steady").executable()?;
     let mut dice = Dice::new(4);
     for _ in 0..times()? {
-        let mut target = busy(&exe, &["again"])?;
+        let (mut target, exe) = busy(&["again"])?;
         // It may find nothing but the new program, and that goes on.
         let args = ["--duration", "3s", "main.*"];
-        let goinstr = Alone::attaching(target.pid, &args)?;
+        let goinstr = Watched::attaching(target.pid, &args)?;
         some_time(&mut dice);
         target.go()?;
         target.truth()?;

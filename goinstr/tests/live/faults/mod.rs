@@ -12,12 +12,13 @@ mod file;
 mod held;
 mod killed;
 mod output;
+mod watched;
 
 use std::{
     env,
     fs::OpenOptions,
     io::Write as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
@@ -29,6 +30,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{
     Test,
     support::{
+        build::Build,
         dice::Dice,
         measurement::goinstr,
         process::{Target, patience},
@@ -36,6 +38,7 @@ use crate::{
     },
     test,
 };
+use watched::Watched;
 
 pub fn tests() -> Vec<Test> {
     let groups = [
@@ -129,6 +132,24 @@ fn wait(child: &mut Child) -> Result<ExitStatus> {
 /// Some moment: while goinstr reads the file, calibrates, loads, arms or measures.
 fn some_time(dice: &mut Dice) {
     thread::sleep(Duration::from_millis(dice.below(1500)));
+}
+
+/// `steady` in the midst of its load, and its executable.
+fn busy(args: &[&str]) -> Result<(Target, PathBuf)> {
+    let exe = Build::of("steady").executable()?;
+    let mut target = Target::start(&exe, args)?;
+    target.go()?;
+    target.wait_for("progress")?;
+    Ok((target, exe))
+}
+
+/// Kills goinstr; the target goes on, with the text of its file.
+fn survives(mut goinstr: Child, target: &mut Target, exe: &Path) -> Result<()> {
+    goinstr.kill()?;
+    goinstr.wait()?;
+    text::wait_until_original(target.pid, exe)?;
+    ensure!(target.alive()?, "the target did not survive");
+    Ok(())
 }
 
 fn unharmed(mut target: Target, exe: &Path) -> Result<()> {

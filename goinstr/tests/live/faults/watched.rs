@@ -1,0 +1,60 @@
+//! A goinstr whose output is read as it comes, up to its end.
+
+use std::process::{Child, ExitStatus};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::{attaching, wait};
+use crate::support::{lines::Lines, process::patience, report::Report};
+
+pub struct Watched {
+    pub goinstr: Child,
+    pub lines: Lines,
+    pub errors: Lines,
+}
+
+impl Watched {
+    pub fn attaching(pid: u32, args: &[&str]) -> Result<Self> {
+        let mut goinstr = attaching(pid, args)?;
+        Ok(Self {
+            lines: Lines::of("goinstr", goinstr.stdout.take().context("stdout")?),
+            errors: Lines::of("goinstr", goinstr.stderr.take().context("stderr")?),
+            goinstr,
+        })
+    }
+
+    /// Waits until it measures.
+    pub fn session(&mut self) -> Result<()> {
+        let session = |line: &str| line.contains(r#""type":"session""#);
+        self.lines
+            .wait_for("the session line", patience(), session)
+            .map(drop)
+    }
+
+    /// Waits until it and all that it says have ended.
+    pub fn end(&mut self) -> Result<ExitStatus> {
+        let status = wait(&mut self.goinstr)?;
+        self.lines.wait_for_end(patience())?;
+        self.errors.wait_for_end(patience())?;
+        Ok(status)
+    }
+
+    /// Nobody ends it: its report, whose books balance, or `None`: it said in one line why there is none.
+    pub fn ends_by_itself(mut self) -> Result<Option<Report>> {
+        let status = self.end()?;
+        let errors = &self.errors.seen;
+        match status.code() {
+            // Parsing checks the books.
+            Some(0) => Report::parse(&self.lines.seen).map(Some),
+            Some(1) => {
+                ensure!(
+                    errors.len() == 1 && errors[0].starts_with("goinstr: "),
+                    "not one line: {}",
+                    errors.join("\n")
+                );
+                Ok(None)
+            }
+            _ => bail!("goinstr ended with {status}: {}", self.errors.tail()),
+        }
+    }
+}
