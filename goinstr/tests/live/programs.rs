@@ -135,7 +135,7 @@ fn all_asked(returns: Returns) -> Result<()> {
             },
             slower_than_ns: Some(1),
             stacks: asked.stacks,
-            // Where there are states or values, the kernel side leaves them out by itself.
+            // Beside states or values no measurement asks for them: what is taken with them is taken without.
             chains: true,
             ..settings()
         };
