@@ -15,8 +15,9 @@ use super::{
     dead_man::Switch,
     ending::Ending,
     guard::{Allowance, Guard, share},
+    leaving::leave,
     ledger,
-    measurement::{info, leave, settings},
+    measurement::{info, settings},
     preparing::Prepared,
 };
 use crate::{

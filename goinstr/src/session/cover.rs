@@ -16,7 +16,7 @@ use super::{
     clock::{Clock, monotonic_ns},
     dead_man::Switch,
     ending::Ending,
-    measurement::tell_left,
+    leaving::tell_left,
     retirement::{GLANCE, Schedule},
 };
 use crate::{

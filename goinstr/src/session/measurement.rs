@@ -18,6 +18,7 @@ use super::{
     duty::Windowing,
     ending::Ending,
     guard::{Allowance, Guard, HitCosts, Told, Watch},
+    leaving::leave,
     ledger,
     preparing::Prepared,
     telling::Telling,
@@ -117,20 +118,6 @@ pub(super) async fn run(
         true => Ok(end),
         false => Err(AttachError::HolderGone.into()),
     }
-}
-
-/// Whoever interrupts does not wait for sites that take long to go.
-pub(super) fn leave(attached: &Attached) {
-    if let Some(holder) = attached.leave() {
-        tell_left(holder, attached.sites);
-    }
-}
-
-/// Says who takes the sites out.
-pub(super) fn tell_left(holder: u32, sites: usize) {
-    log::warn!(
-        "the {sites} sites do nothing any more; process {holder} (uprobe-holder) takes them out of the target and ends"
-    );
 }
 
 /// What changes while it is measured.

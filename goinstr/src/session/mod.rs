@@ -12,6 +12,7 @@ mod ending;
 mod error;
 mod guard;
 mod inflight;
+mod leaving;
 mod ledger;
 mod measurement;
 mod preparing;
