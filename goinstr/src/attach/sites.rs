@@ -175,7 +175,8 @@ fn state_cookie(site: &StateSite) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
+    use crate::attach::calibration::SOME_LAYOUT;
+    use crate::binary::{FileOffset, Vaddr};
     use crate::plan::{Library, PlannedFunction, UnwindSites};
 
     fn site(offset: u64) -> Site {
@@ -213,19 +214,7 @@ mod tests {
             },
             states: None,
             captures: None,
-            layout: RuntimeLayout {
-                source: LayoutSource::Table,
-                goid: 152,
-                atomicstatus: 144,
-                waitreason: 176,
-                parent_goid: None,
-                m: 48,
-                sched_sp: 56,
-                sched_pc: 64,
-                sched_bp: 96,
-                m_curg: 184,
-                recovery: RecoverySp::InG { offset: 0 },
-            },
+            layout: SOME_LAYOUT,
             libraries: vec![],
         }
     }

@@ -28,7 +28,7 @@ use crate::{
 const RING_BYTES: u32 = 1 << 16;
 
 /// Any layout will do for the child, which keeps to it: this is one of Go's.
-const SOME_LAYOUT: RuntimeLayout = RuntimeLayout {
+pub(super) const SOME_LAYOUT: RuntimeLayout = RuntimeLayout {
     source: LayoutSource::Table,
     goid: 152,
     atomicstatus: 144,
