@@ -1,0 +1,165 @@
+//! Calls that are made up, and the trees they become.
+
+use super::*;
+use crate::aggregate::{CallValues, Content, Outcome, Value, Values};
+
+fn call(function: u32, goid: u64, depth: u32, start: u64, end: u64) -> CallEvent {
+    CallEvent {
+        function,
+        goid,
+        parent_goid: None,
+        start_unix_ns: start,
+        duration_ns: end - start,
+        self_ns: 0,
+        corrected_ns: 0,
+        outcome: Outcome::Returned,
+        parent: None,
+        depth,
+        states: None,
+        callers: Vec::new(),
+        stack: None,
+        values: None,
+    }
+}
+
+fn started_by(parent: u64, call: CallEvent) -> CallEvent {
+    CallEvent {
+        parent_goid: Some(parent),
+        ..call
+    }
+}
+
+/// Function and level of each entry; open calls as 1000 + function.
+fn lines(entries: &[Entry]) -> Vec<(u32, u32)> {
+    entries
+        .iter()
+        .map(|entry| match entry {
+            Entry::Call { call, level, .. } => (call.function, *level),
+            Entry::Open { call, level } => (1000 + call.function, *level),
+        })
+        .collect()
+}
+
+fn open(function: u32, goid: u64, depth: u32, start_unix_ns: u64) -> OpenCall {
+    OpenCall {
+        function,
+        goid,
+        depth,
+        start_unix_ns,
+    }
+}
+
+#[test]
+fn calls_stand_under_the_one_they_were_made_in() {
+    let mut forest = Forest::default();
+    forest.add(call(2, 7, 2, 20, 30));
+    forest.add(call(9, 8, 0, 25, 35));
+    forest.add(call(1, 7, 1, 15, 40));
+    forest.add(call(2, 7, 1, 50, 60));
+    assert_eq!(
+        lines(&forest.ready(Some(&[open(0, 7, 0, 10)]), 70)),
+        [(9, 0)]
+    );
+    forest.add(call(0, 7, 0, 10, 70));
+    assert_eq!(
+        lines(&forest.ready(Some(&[]), 70)),
+        [(0, 0), (1, 1), (2, 2), (2, 1)]
+    );
+    assert_eq!(forest.kept, Kept::default());
+}
+
+#[test]
+fn a_root_that_never_returns_keeps_nothing_for_ever() {
+    let mut forest = Forest::default();
+    let root = open(0, 7, 0, 10);
+    forest.add(call(1, 7, 1, 20, 30));
+    assert_eq!(
+        lines(&forest.ready(Some(std::slice::from_ref(&root)), 40)),
+        []
+    );
+    let later = 40 + PATIENCE_NS;
+    let shown = forest.ready(Some(&[root]), later);
+    assert_eq!(lines(&shown), [(1000, 0), (1, 1)]);
+    let many = (KEPT_BYTES / call(1, 7, 1, 0, 0).bytes()) as u64;
+    for at in 0..=many {
+        forest.add(call(1, 7, 1, later + at, later + at));
+    }
+    let shown = forest.ready(Some(&[open(0, 7, 0, 10)]), later);
+    assert_eq!(shown.len() as u64, many + 2);
+    assert_eq!(forest.kept, Kept::default());
+}
+
+#[test]
+fn calls_with_values_wait_in_less_number() {
+    let text = Value {
+        type_name: "string".to_owned(),
+        content: Content::Text {
+            bytes: vec![b'a'; 100_000],
+            length: 100_000,
+            capacity: None,
+        },
+    };
+    let values = CallValues {
+        args: Some(Values(vec![("s".to_owned(), text)])),
+        returns: None,
+    };
+    let large = CallEvent {
+        values: Some(Box::new(values)),
+        ..call(1, 7, 1, 20, 30)
+    };
+    let root = open(0, 7, 0, 10);
+    let mut forest = Forest::default();
+    let fit = KEPT_BYTES / large.bytes();
+    for _ in 0..fit {
+        forest.add(large.clone());
+    }
+    assert_eq!(
+        lines(&forest.ready(Some(std::slice::from_ref(&root)), 40)),
+        []
+    );
+    forest.add(large);
+    let shown = forest.ready(Some(&[root]), 40);
+    assert_eq!(shown.len(), fit + 2);
+    assert_eq!(forest.kept, Kept::default());
+}
+
+#[test]
+fn a_goroutine_stands_under_the_call_that_started_it() {
+    let mut forest = Forest::default();
+    forest.add(started_by(7, call(5, 8, 0, 22, 28)));
+    assert_eq!(lines(&forest.ready(Some(&[open(0, 7, 0, 10)]), 30)), []);
+    forest.add(call(1, 7, 1, 20, 30));
+    forest.add(call(2, 7, 1, 40, 50));
+    forest.add(started_by(7, call(6, 9, 0, 33, 90)));
+    forest.add(call(0, 7, 0, 10, 60));
+    assert_eq!(
+        lines(&forest.ready(Some(&[]), 100)),
+        [(0, 0), (1, 1), (5, 2), (6, 1), (2, 1)]
+    );
+    // Nobody waits for it any more.
+    forest.add(started_by(7, call(5, 8, 0, 70, 80)));
+    assert_eq!(
+        lines(&forest.ready(Some(&[open(3, 7, 0, 75)]), 100)),
+        [(5, 0)]
+    );
+}
+
+#[test]
+fn only_the_roots_and_levels_that_were_asked_for() {
+    let mut forest = Forest::new(Cut {
+        roots: Some(vec![false, true, false]),
+        levels: Some(2),
+    });
+    for finished in [
+        call(2, 7, 3, 22, 23),
+        call(2, 7, 2, 21, 24),
+        call(1, 7, 1, 20, 25),
+        call(2, 7, 1, 26, 27),
+        call(0, 7, 0, 10, 30),
+        call(2, 8, 0, 10, 30),
+    ] {
+        forest.add(finished);
+    }
+    assert_eq!(lines(&forest.ready(Some(&[]), 40)), [(1, 0), (2, 1)]);
+    assert_eq!(forest.kept, Kept::default());
+}
