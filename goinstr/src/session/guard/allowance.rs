@@ -10,11 +10,6 @@ use crate::target::{CpuClock, Target};
 /// Weight of the newest look at the target's CPU use.
 const NEWEST: f64 = 0.25;
 
-/// So many times as fast as now the target is taken to become at most, once probes are gone. More may
-/// come true where all that it does waits for a CPU; much of what most programs do waits for
-/// something else, and would be left out for nothing.
-const MOST_SLOWED: f64 = 2.0;
-
 /// How much the probes may cost now.
 #[derive(Debug)]
 pub(in crate::session) struct Allowance {
@@ -25,8 +20,6 @@ pub(in crate::session) struct Allowance {
     last_ns: Option<u64>,
     /// CPUs in use by the target itself, smoothed.
     used: Option<f64>,
-    /// Of the last look: CPU time of the target with the probes' ÷ without, bounded.
-    slowed: f64,
 }
 
 impl Allowance {
@@ -41,7 +34,6 @@ impl Allowance {
             clocks: processes.iter().filter_map(CpuClock::of).collect(),
             last_ns: None,
             used: None,
-            slowed: 1.0,
         };
         allowance.last_ns = allowance.read();
         allowance
@@ -65,12 +57,7 @@ impl Allowance {
             && elapsed_ns > 0
             && now >= last
         {
-            let all = (now - last) as f64;
-            let own = (all - cost_ns).max(0.0);
-            if all > 0.0 {
-                self.slowed = (all / own).min(MOST_SLOWED);
-            }
-            let used = own / elapsed_ns as f64;
+            let used = ((now - last) as f64 - cost_ns).max(0.0) / elapsed_ns as f64;
             self.used = Some(match self.used {
                 None => used,
                 Some(before) => before + NEWEST * (used - before),
@@ -87,18 +74,6 @@ impl Allowance {
     pub fn forget_clocks(&mut self) {
         self.clocks.clear();
         self.used = Some(0.0);
-    }
-
-    /// How many times as often the target would do what it does, if the probes took none of its time
-    /// and it had as much of the CPUs as now: 1 and more, and not more than is reckoned with.
-    pub fn slowed(&self) -> f64 {
-        self.slowed
-    }
-
-    /// As if the probes made it so many times slower.
-    #[cfg(test)]
-    pub fn set_slowed(&mut self, slowed: f64) {
-        self.slowed = slowed;
     }
 
     /// What the probes may cost, in ns a second.
@@ -118,7 +93,6 @@ mod tests {
             clocks: Vec::new(),
             last_ns: None,
             used,
-            slowed: 1.0,
         };
         allowance.ns_per_second()
     }

@@ -52,7 +52,7 @@ pub(in crate::session) fn leave_out(
             return Ok(());
         }
         let counted = count(plan, target, settings, percent)?;
-        let gone = over_budget(counted.loads, counted.allowed / counted.slowed);
+        let gone = over_budget(counted.loads, counted.allowed);
         let done = counted.whole || gone.is_empty();
         log::debug!(
             "preflight {round}: {:?}, whole {}, {} functions over the budget of {}",
@@ -74,8 +74,6 @@ struct Counted {
     loads: Vec<Load>,
     /// What all together may cost, in ns a second.
     allowed: f64,
-    /// How many times as often all would be called if the count took none of the target's time.
-    slowed: f64,
     elapsed: Duration,
     /// Whether it was not ended early.
     whole: bool,
@@ -152,7 +150,6 @@ fn count(
     Ok(Counted {
         loads,
         allowed: allowance.ns_per_second(),
-        slowed: allowance.slowed(),
         elapsed,
         whole,
     })

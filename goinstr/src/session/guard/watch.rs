@@ -1,10 +1,6 @@
 //! The budget while it is measured: an account that fills at the rate of the allowance and that each
 //! hit draws on. When it is empty, the costliest functions go until the rest can live on the income.
 //!
-//! A target that the probes slow down makes fewer hits than it would. What stays is chosen by what it
-//! would cost if the target became faster, see [`Allowance::slowed`]; else each that goes would only make
-//! room for the rest to cost more, step by step.
-//!
 //! So a burst within the account's size is nobody's harm, a load of twenty times the allowance
 //! empties it in a twentieth of its size, and over any time the cost is the allowance and at most
 //! one account more.
@@ -17,9 +13,6 @@ use super::{Allowance, HitCosts, Load, SECOND, over_budget, rounded, share};
 const SIZE_SECONDS: f64 = 0.5;
 /// Weight of the newest look at a function's rate.
 const NEWEST: f64 = 0.5;
-
-/// From here on it is told that the probes slow the target.
-const TOLD_SLOWED: f64 = 1.5;
 
 /// Hits of a function so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,8 +28,6 @@ pub(in crate::session) struct Shed {
     pub load: Load,
     /// What all together may cost, in ns a second.
     pub allowed: f64,
-    /// See [`Allowance::slowed`].
-    pub slowed: f64,
 }
 
 impl Shed {
@@ -47,14 +38,9 @@ impl Shed {
 
     /// Why it has to go.
     pub fn detail(&self) -> String {
-        let slowed = if self.slowed < TOLD_SLOWED {
-            ""
-        } else {
-            " while the probes slow the target"
-        };
         format!(
-            "{} calls/s cost {}{slowed}, and all together may cost {}: its figures end here; \
-             --max-overhead allows more, --no-guard all",
+            "{} calls/s cost {}, and all together may cost {}: its figures end here; --max-overhead allows more, \
+             --no-guard all",
             crate::sink::count(self.calls_per_second()),
             share(self.load.cost),
             share(self.allowed)
@@ -207,8 +193,7 @@ impl Watch {
             calls: watched.calls,
             cost: watched.cost,
         });
-        let slowed = self.allowance.slowed();
-        let gone = over_budget(loads.collect(), (allowed - self.states) / slowed);
+        let gone = over_budget(loads.collect(), allowed - self.states);
         if !gone.is_empty() {
             // What the others have not spent is not held against them.
             self.account = allowed * SIZE_SECONDS / 2.0;
@@ -219,11 +204,7 @@ impl Watch {
             }
         }
         gone.into_iter()
-            .map(|load| Shed {
-                load,
-                allowed,
-                slowed,
-            })
+            .map(|load| Shed { load, allowed })
             .collect()
     }
 }
@@ -286,22 +267,6 @@ mod tests {
         let gone = play(&mut watch(2), 0, 20, &[5_000, 500]);
         assert_eq!(gone.len(), 1, "{gone:?}");
         assert!(gone[0].1 == 0 && gone[0].0 > SECOND, "{gone:?}");
-    }
-
-    /// 10 %, 3 % and 1 % of a CPU; at the target's own speed three times as much.
-    #[test]
-    fn what_would_cost_too_much_at_the_targets_own_speed_goes_with_the_first() {
-        let rates = [10_000, 3_000, 1_000];
-        let first = |slowed: f64| {
-            let mut watch = watch(3);
-            watch.allowance.set_slowed(slowed);
-            let gone = play(&mut watch, 0, 20, &rates);
-            let first = gone.first().expect("over the budget").0;
-            let with = gone.iter().filter(|(after, _)| *after == first);
-            with.map(|&(_, function)| function).collect::<Vec<_>>()
-        };
-        assert_eq!(first(1.0), [0]);
-        assert_eq!(first(3.0), [0, 1]);
     }
 
     #[test]
