@@ -161,7 +161,12 @@ fn fuzz(target: &Path, name: &str, arguments: &Arguments) -> Result<()> {
         .arg(format!("-max_len={LENGTH}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .args(arguments.seed.map(|seed| format!("-seed={seed}")))
-        .args(["-print_final_stats=1", "-verbosity=1"]);
+        .arg("-print_final_stats=1")
+        // What a person watches, a log needn't keep: thousands of lines.
+        .arg(match std::env::var_os("CI") {
+            Some(_) => "-verbosity=0",
+            None => "-verbosity=1",
+        });
     command::run(&mut libfuzzer)?;
     if arguments.keep {
         keep(target, &found, &kept)?;

@@ -17,6 +17,9 @@ use std::{
 /// Begins the line that tells of a test binary without a closing line.
 pub const DIED: &str = "test binary died: ";
 
+/// Begins the line of the live tests that tells what is still in the kernel after them.
+pub const LEFT: &str = "left in the kernel: ";
+
 /// What a test may look at, and sudo would not pass on; and whatever is [`OURS`].
 const PASSED_ON: [&str; 10] = [
     "CARGO_BIN_EXE_goinstr",

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every test there is, those that need root included.
 //!
-//! The count at the end is made of what the test runners' own closing lines say.
+//! The count at the end is made of what the test runners' own closing lines say, and what failed is
+//! told once more before it: of a long run often only the end is kept.
 
 use crate::{
     command, go::Go, packages::Apt, programs, runner, setup, toolchains, tools, workspace,
@@ -49,15 +50,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut running = cargo.spawn().context("cannot run cargo test")?;
     let mut output = BufReader::new(running.stdout.take().context("cargo's stdout")?);
     let mut total = Tally::default();
+    let mut failures = Failures::default();
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line)? > 0 {
         std::io::stdout().write_all(&line)?;
-        total.add(&String::from_utf8_lossy(&line));
+        let text = String::from_utf8_lossy(&line);
+        total.add(&text);
+        failures.add(&text);
         line.clear();
     }
     let status = running.wait()?;
     give_back()?;
 
+    if !failures.told.is_empty() {
+        println!("\nwhat failed, once more:\n{}", failures.told);
+    }
     println!(
         "\n{} passed, {} failed, {} skipped",
         total.passed, total.failed, total.skipped
@@ -123,9 +130,61 @@ impl Tally {
     }
 }
 
+/// What the runners tell of tests that failed: the lines from `failures:` to the closing line, and
+/// the lines of binaries that died or left something.
+#[derive(Debug, Default)]
+struct Failures {
+    told: String,
+    inside: bool,
+}
+
+impl Failures {
+    fn add(&mut self, line: &str) {
+        if line.trim_end() == "failures:" {
+            self.inside = true;
+        }
+        if line.starts_with("test result: ") {
+            self.inside = false;
+        }
+        if self.inside || line.starts_with(runner::DIED) || line.starts_with(runner::LEFT) {
+            self.told.push_str(line);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_failed_is_kept_and_nothing_else() {
+        let mut failures = Failures::default();
+        for line in [
+            "running 2 tests\n",
+            "test a ... ok\n",
+            "test b ... FAILED\n",
+            "\n",
+            "failures:\n",
+            "\n",
+            "---- b ----\n",
+            "3 calls, not 4\n",
+            "\n",
+            "\n",
+            "failures:\n",
+            "    b\n",
+            "\n",
+            "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n",
+            "left in the kernel: 1 link\n",
+            "test c ... ok\n",
+        ] {
+            failures.add(line);
+        }
+        assert_eq!(
+            failures.told,
+            "failures:\n\n---- b ----\n3 calls, not 4\n\n\nfailures:\n    b\n\n\
+             left in the kernel: 1 link\n"
+        );
+    }
 
     #[test]
     fn the_total_is_the_sum_of_all_closing_lines() {

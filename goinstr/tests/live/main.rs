@@ -213,7 +213,7 @@ fn main() -> ExitCode {
     if obstacle.is_none() && !arguments.list {
         let left = before.and_then(|before| Objects::left_since(&before, SETTLING));
         if left != Some(Objects::default()) {
-            eprintln!("left in the kernel: {left:?}");
+            println!("left in the kernel: {left:?}");
             return ExitCode::FAILURE;
         }
     }
