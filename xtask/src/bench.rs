@@ -3,6 +3,7 @@
 use crate::{
     command,
     go::Go,
+    peers,
     runner::{self, AsRoot},
     setup, workspace,
 };
@@ -18,13 +19,15 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     setup::run(setup::Scope::Everything)?;
     let go = Go::find().context("no Go toolchain")?;
+    let mut path = go.first_on_path()?;
+    if wants_peers(&arguments.cargo) {
+        path = peers::first_on_path(path)?;
+    }
     let mut cargo = workspace::cargo();
     cargo.args(["bench", "--locked", "--package", "goinstr"]);
     cargo.args((!names_benchmarks(&arguments.cargo)).then_some("--benches"));
     runner::through_us(&mut cargo, AsRoot::All)?;
-    cargo
-        .args(&arguments.cargo)
-        .env("PATH", go.first_on_path()?);
+    cargo.args(&arguments.cargo).env("PATH", path);
     command::run(&mut cargo)
 }
 
@@ -34,6 +37,14 @@ fn names_benchmarks(arguments: &[String]) -> bool {
         .iter()
         .take_while(|argument| *argument != "--")
         .any(|argument| argument == "--bench" || argument.starts_with("--bench="))
+}
+
+/// Whether goinstr is compared with other tools: where no other part is named.
+fn wants_peers(arguments: &[String]) -> bool {
+    let mut parts = arguments.iter().skip_while(|argument| *argument != "--");
+    parts.next();
+    let mut parts = parts.filter(|part| !part.starts_with('-')).peekable();
+    parts.peek().is_none() || parts.any(|part| part == "peers")
 }
 
 #[cfg(test)]
@@ -50,5 +61,16 @@ mod tests {
         assert!(names("--bench=cost"));
         assert!(!names("-- --bench"));
         assert!(!names("--no-run --benches"));
+    }
+
+    #[test]
+    fn other_tools_are_fetched_where_they_are_compared_with() {
+        let wants = |line: &str| {
+            let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            wants_peers(&arguments)
+        };
+        assert!(wants("--bench cost"));
+        assert!(wants("--bench cost -- calls peers"));
+        assert!(!wants("--bench cost -- calls"));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! One file for each subcommand, named as the subcommand; the others are what these share.
 
+mod archive;
 mod arm64;
 mod bench;
 mod build;
@@ -14,6 +15,7 @@ mod kernel_toolchain;
 mod lint_kernel;
 mod matrix;
 mod packages;
+mod peers;
 mod programs;
 mod receivers;
 mod runner;

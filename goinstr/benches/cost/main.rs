@@ -8,10 +8,12 @@ mod arming;
 mod calls;
 mod conversation;
 mod correction;
+mod flood;
 mod growth;
 mod many;
 mod peers;
 mod programs;
+mod ring;
 mod rounds;
 mod target;
 mod throughput;
@@ -24,12 +26,13 @@ use anyhow::Result;
 /// A part by its name.
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("calls", calls::run),
     ("programs", programs::run),
     ("correction", correction::run),
     ("arming", arming::run),
     ("growth", growth::run),
+    ("ring", ring::run),
     ("peers", peers::run),
     ("throughput", throughput::run),
     ("analysis", analysis::run),

@@ -63,6 +63,17 @@ impl Way {
 
     /// Times calls of `main.work` in this way; ns per call.
     pub fn time(self, exe: &Path, target: &mut Target, calls: u64) -> Result<f64> {
+        self.time_and(exe, target, calls, || Ok(()))
+    }
+
+    /// The same, and looks at what is loaded before it goes.
+    pub fn time_and(
+        self,
+        exe: &Path,
+        target: &mut Target,
+        calls: u64,
+        look: impl FnOnce() -> Result<()>,
+    ) -> Result<f64> {
         if self == Self::Untraced {
             return target.time("work", calls * 100);
         }
@@ -101,6 +112,7 @@ impl Way {
         attached.kernel.set_phase(PHASE_RECORDING);
         let took = target.time("work", calls)?;
         attached.kernel.set_phase(PHASE_CLOSING);
+        look()?;
         let kernel = attached.disarm();
         stop.store(true, Ordering::Relaxed);
         let records = draining.join().ok().context("the reader panicked")?;

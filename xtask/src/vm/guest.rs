@@ -1,7 +1,8 @@
 //! What the virtual machine boots into: an initramfs of busybox, goinstr, its live tests, Go
 //! programs for them to measure, and an init that runs them and powers off.
 
-use super::{archive::Archive, machine::Arch};
+use super::machine::Arch;
+use crate::archive::Archive;
 use crate::command;
 use anyhow::{Context, Result};
 use std::{

@@ -4,12 +4,13 @@
 //! Software emulation throughout (TCG): it runs wherever a process runs, and both architectures
 //! run alike.
 
-use super::archive::Archive;
-use crate::command;
+use crate::{
+    archive::{self, Archive},
+    command,
+};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use std::{
-    fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -137,26 +138,9 @@ impl Kernel {
             let package = binary.unwrap_or(image);
             archive.unpack(release, &package, &unpacked)?;
         }
-        find(&unpacked, "vmlinuz")?.with_context(|| format!("no vmlinuz in {}", unpacked.display()))
+        archive::find(&unpacked, "vmlinuz")?
+            .with_context(|| format!("no vmlinuz in {}", unpacked.display()))
     }
-}
-
-/// The first file below `directory` whose name begins so.
-fn find(directory: &Path, beginning: &str) -> Result<Option<PathBuf>> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() && !path.is_symlink() {
-            if let Some(found) = find(&path, beginning)? {
-                return Ok(Some(found));
-            }
-        } else if path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(beginning))
-        {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
 }
 
 /// QEMU for both architectures, with the libraries that it came with.
@@ -232,19 +216,13 @@ impl Emulator {
         Ok(())
     }
 
-    /// By its own dynamic loader: the machine's libraries may be of another release.
     fn command(&self, arch: Arch) -> Result<Command> {
         let root = &self.0;
         let triple = match Arch::HOST {
             Arch::X86_64 => "x86_64-linux-gnu",
             Arch::Arm64 => "aarch64-linux-gnu",
         };
-        let libraries = root.join("usr/lib").join(triple);
-        let loader = find(&libraries, "ld-linux")?.context("QEMU came without a loader")?;
-        let mut qemu = Command::new(loader);
-        qemu.arg("--library-path")
-            .arg(&libraries)
-            .arg(root.join("usr/bin").join(arch.emulator()));
+        let mut qemu = archive::unpacked(root, triple, arch.emulator())?;
         for firmware in ["qemu", "seabios", "ipxe/qemu"] {
             qemu.arg("-L").arg(root.join("usr/share").join(firmware));
         }

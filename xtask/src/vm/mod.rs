@@ -4,19 +4,17 @@
 //! installed. goinstr and its live tests are built here, the Go programs too; the guest only runs
 //! them. What it prints is one row for each kernel and architecture, as docs/reliability.md has it.
 
-mod archive;
 mod guest;
 mod machine;
 mod outcome;
 mod suite;
 
 use self::{
-    archive::Archive,
     guest::Built,
     machine::{Arch, Emulator, Kernel},
     outcome::Outcome,
 };
-use crate::{arm64, command, go::Go, setup, workspace};
+use crate::{archive::Archive, arm64, command, go::Go, setup, workspace};
 use anyhow::{Context, Result, bail};
 use std::{
     fs,

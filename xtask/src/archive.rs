@@ -12,7 +12,6 @@ use std::{
     process::Command,
 };
 
-const MIRROR: &str = "http://deb.debian.org/debian";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const RELEASES: [&str; 5] = [
     "bullseye",
@@ -31,7 +30,8 @@ impl Archive {
     /// apt's files are kept in `directory`.
     pub fn at(directory: PathBuf) -> Result<Self> {
         command::find("apt-get")
-            .context("kernels and emulator are Debian packages, and there is no apt here")?;
+            .context("what is wanted are Debian packages, and there is no apt here")?;
+        let mirror = mirror()?;
         for part in [
             "lists/partial",
             "cache/archives/partial",
@@ -44,7 +44,7 @@ impl Archive {
         let sources: String = RELEASES
             .iter()
             .map(|release| {
-                format!("deb [signed-by={KEYRING} arch=amd64,arm64] {MIRROR} {release} main\n")
+                format!("deb [signed-by={KEYRING} arch=amd64,arm64] {mirror} {release} main\n")
             })
             .collect();
         fs::write(directory.join("sources.list"), sources)?;
@@ -159,5 +159,73 @@ impl Archive {
         apt.env("APT_CONFIG", self.directory.join("apt.conf"))
             .env("DEBIAN_FRONTEND", "noninteractive");
         apt
+    }
+}
+
+/// Where this machine's own apt has Debian's packages from: other releases are there too.
+fn mirror() -> Result<String> {
+    let mut apt = Command::new("apt-get");
+    apt.args([
+        "indextargets",
+        "--format",
+        "$(LABEL) $(REPO_URI)",
+        "Created-By: Packages",
+    ]);
+    command::output(&mut apt)
+        .as_deref()
+        .and_then(debian)
+        .context("this machine's apt names no source of Debian's packages (apt-get indextargets)")
+}
+
+/// Of lines with a label and an address, the first address of Debian's own.
+fn debian(lines: &str) -> Option<String> {
+    let mut sources = lines.lines().filter_map(|line| line.split_once(' '));
+    sources
+        .find(|(label, _)| *label == "Debian")
+        .map(|(_, address)| address.trim_end_matches('/').to_owned())
+}
+
+/// A program that was unpacked into `root`, by the dynamic loader and the libraries that came with it: the
+/// machine's own may be of another release.
+pub fn unpacked(root: &Path, triple: &str, program: &str) -> Result<Command> {
+    let libraries = root.join("usr/lib").join(triple);
+    let loader = find(&libraries, "ld-linux")?
+        .with_context(|| format!("{program} came without a dynamic loader"))?;
+    let mut command = Command::new(loader);
+    command
+        .arg("--library-path")
+        .arg(&libraries)
+        .arg(root.join("usr/bin").join(program));
+    Ok(command)
+}
+
+/// The first file below `directory` whose name begins so.
+pub fn find(directory: &Path, beginning: &str) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() && !path.is_symlink() {
+            if let Some(found) = find(&path, beginning)? {
+                return Ok(Some(found));
+            }
+        } else if path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(beginning))
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mirror_is_debians_own() {
+        let lines = "Debian-Security http://a.example/debian-security/\n\
+                     Debian http://b.example/debian/\nDebian http://c.example/debian/\n";
+        assert_eq!(debian(lines).as_deref(), Some("http://b.example/debian"));
+        assert_eq!(debian("Ubuntu http://a.example/ubuntu/\n"), None);
     }
 }
