@@ -28,8 +28,12 @@ var (
 	stage int32
 )
 
-// loud is how often a loud function is called where a moderate one is called once.
-const loud = 400
+const (
+	// loud is how often a loud function is called where a moderate one is called once.
+	loud = 1_200
+	// pause is long: where a probe costs ten times what it does elsewhere, the moderate ones are moderate still.
+	pause = 30 * time.Millisecond
+)
 
 //go:noinline
 func mild(n int) int { return n*31 + 7 }
@@ -119,7 +123,7 @@ func load() {
 		outers.In()
 		outer(n)
 		outers.Out()
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 

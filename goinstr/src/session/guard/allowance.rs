@@ -4,10 +4,10 @@
 //! A service that keeps 20 CPUs busy has 20 CPU-seconds a second to take a share of. One that is
 //! nearly idle does not notice a share of a CPU that is free.
 
-use super::SECOND;
+use super::{SECOND, weight};
 use crate::target::{CpuClock, Target};
 
-/// Weight of the newest look at the target's CPU use.
+/// Weight of the newest look at the target's CPU use, where it comes at the guard's pace.
 const NEWEST: f64 = 0.25;
 
 /// How much the probes may cost now.
@@ -60,7 +60,7 @@ impl Allowance {
             let used = ((now - last) as f64 - cost_ns).max(0.0) / elapsed_ns as f64;
             self.used = Some(match self.used {
                 None => used,
-                Some(before) => before + NEWEST * (used - before),
+                Some(before) => before + weight(NEWEST, elapsed_ns) * (used - before),
             });
         }
         if now.is_none() {

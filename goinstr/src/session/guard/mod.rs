@@ -4,6 +4,7 @@
 //! it is in `docs/overhead.md`.
 
 mod allowance;
+mod moment;
 pub(super) mod preflight;
 mod thread;
 mod watch;
@@ -16,6 +17,16 @@ use crate::attach::{Costs, EntryCosts};
 
 /// ns in a second.
 const SECOND: u64 = 1_000_000_000;
+
+/// How often the guard looks, in ns.
+const LOOK_NS: u64 = 50_000_000;
+
+/// The weight of a look that comes `elapsed_ns` after the last, where one after [`LOOK_NS`] has weight `usual`:
+/// in two looks together as much as in one of their length. A look right after another tells next to nothing.
+#[expect(clippy::cast_precision_loss, reason = "fractions of a second")]
+fn weight(usual: f64, elapsed_ns: u64) -> f64 {
+    1.0 - (1.0 - usual).powf(elapsed_ns as f64 / LOOK_NS as f64)
+}
 
 /// What the hits of one function cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +106,15 @@ mod tests {
         let loads = loads.iter().zip(0..).map(|(&cost, f)| load(f, cost));
         let gone = over_budget(loads.collect(), budget);
         gone.iter().map(|load| load.function).collect()
+    }
+
+    #[test]
+    fn looks_count_by_the_time_that_they_tell_of() {
+        let rest = |elapsed_ns| 1.0 - weight(0.5, elapsed_ns);
+        assert!((rest(LOOK_NS) - 0.5).abs() < 1e-9);
+        assert!((rest(3 * LOOK_NS) - 0.125).abs() < 1e-9);
+        assert!((rest(LOOK_NS / 4).powi(4) - 0.5).abs() < 1e-9);
+        assert!(weight(0.5, LOOK_NS / 100) < 0.01);
     }
 
     #[test]

@@ -4,17 +4,15 @@
 //! The count costs the target something too, so it ends early where its own hits have cost a certain
 //! time; what that has shown to be too much is left out of the next round.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use goinstr_common::control::PHASE_RECORDING;
 
-use super::{Allowance, HitCosts, Load, over_budget, rounded, share};
+use super::{Allowance, HitCosts, Load, moment::at_a_moment, over_budget, rounded, share};
 use crate::{
     attach::{AttachError, Attached, Method, Settings, Watch, features},
     plan::{ProbePlan, Skipped},
+    session::clock::monotonic_ns,
     target::Target,
 };
 
@@ -102,29 +100,29 @@ fn count(
     let costs = settings.costs;
     let attached = Attached::arm(&bare, &target.open_path(), &settings)?;
     let mut allowance = Allowance::new(percent, target);
+    let began = monotonic_ns();
     attached.kernel.set_phase(PHASE_RECORDING);
-    let began = Instant::now();
     let functions = 0..u32::try_from(plan.functions.len()).unwrap_or(u32::MAX);
     let entry = |id| u64::from(attached.kernel.entry_costs(id).entry_ns(costs.exit_ns));
-    let (counts, whole) = loop {
+    let (counts, elapsed, whole) = loop {
         thread::sleep(LOOK);
-        let counts: Vec<u64> = functions
-            .clone()
-            .map(|id| attached.kernel.totals(id).entries)
-            .collect();
+        let (now, counts) = at_a_moment(monotonic_ns, || -> Vec<u64> {
+            let entries = |id| attached.kernel.totals(id).entries;
+            functions.clone().map(entries).collect()
+        });
+        let elapsed = Duration::from_nanos(now - began);
         let cost: u64 = counts
             .iter()
             .zip(functions.clone())
             .map(|(count, id)| count * entry(id))
             .sum();
-        let whole = began.elapsed() >= WINDOW;
+        let whole = elapsed >= WINDOW;
         if whole || cost > OWN_COST_NS {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
-            allowance.look(nanos(began.elapsed()), cost as f64);
-            break (counts, whole);
+            allowance.look(now - began, cost as f64);
+            break (counts, elapsed, whole);
         }
     };
-    let elapsed = began.elapsed();
     let load = |(count, id): (u64, u32)| {
         let planned = plan.functions.get(id as usize);
         // How many of a looping function's hits are calls is not known: what its returns cost, the
@@ -153,10 +151,6 @@ fn count(
         elapsed,
         whole,
     })
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Takes functions out of the plan, the costliest first among what is skipped.

@@ -13,7 +13,8 @@ use std::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
-    Shed, Watch,
+    LOOK_NS, Shed, Watch,
+    moment::at_a_moment,
     watch::{Hits, Others},
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// How often hits are looked at.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_nanos(LOOK_NS);
 /// How long it may be silent before goinstr counts as dead.
 pub(in crate::session) const SILENCE: Duration = Duration::from_secs(3);
 
@@ -109,25 +110,30 @@ fn run(
     urgent();
     let gauge = shedder.gauge();
     let mut told_states = false;
+    let mut hits = Vec::new();
     while !ended.load(Ordering::Relaxed) {
         if let Some(switch) = &mut switch {
             switch.beat(SILENCE);
         }
         if let Some(watch) = &mut watch {
-            let now = monotonic_ns();
-            let hits = |function| {
-                let totals = gauge.totals(function);
-                Hits {
-                    entries: totals.entries,
-                    // Taken for over as soon as it has begun: a call that is lost returns as well.
-                    returns: totals.entries.saturating_sub(totals.unwound),
+            let functions = watch.functions();
+            let (now, others) = at_a_moment(monotonic_ns, || {
+                hits.clear();
+                hits.extend((0..functions).map(|function| {
+                    let totals = gauge.totals(function);
+                    Hits {
+                        entries: totals.entries,
+                        // Taken for over as soon as it has begun: a call that is lost returns as well.
+                        returns: totals.entries.saturating_sub(totals.unwound),
+                    }
+                }));
+                Others {
+                    reentries: gauge.reentries(),
+                    states: gauge.state_hits(),
                 }
-            };
-            let others = Others {
-                reentries: gauge.reentries(),
-                states: gauge.state_hits(),
-            };
-            for shed in watch.look(now, hits, others) {
+            });
+            let of = |function: u32| hits.get(function as usize).copied().unwrap_or_default();
+            for shed in watch.look(now, of, others) {
                 shedder.shed(shed.load.function);
                 let _ = tell.send(Told::Shed {
                     shed,

@@ -7,11 +7,11 @@
 
 use crate::attach::{Costs, Hits as StateHits};
 
-use super::{Allowance, HitCosts, Load, SECOND, over_budget, rounded, share};
+use super::{Allowance, HitCosts, Load, SECOND, over_budget, rounded, share, weight};
 
 /// The account's size, as seconds of income.
 const SIZE_SECONDS: f64 = 0.5;
-/// Weight of the newest look at a function's rate.
+/// Weight of the newest look at a function's rate, where it comes at the usual pace.
 const NEWEST: f64 = 0.5;
 
 /// Hits of a function so far.
@@ -111,6 +111,11 @@ impl Watch {
         }
     }
 
+    /// How many functions it watches.
+    pub fn functions(&self) -> u32 {
+        u32::try_from(self.functions.len()).unwrap_or(u32::MAX)
+    }
+
     /// The same with what hits of the sites of states cost.
     pub fn with_state_costs(self, state_costs: Costs) -> Self {
         Self {
@@ -119,7 +124,7 @@ impl Watch {
         }
     }
 
-    /// Looks at all hits so far; which functions have to go, the costliest first.
+    /// Looks at all hits up to `now_ns`; which functions have to go, the costliest first.
     #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
     pub fn look(&mut self, now_ns: u64, hits: impl Fn(u32) -> Hits, others: Others) -> Vec<Shed> {
         let elapsed_ns = now_ns.saturating_sub(self.last_ns);
@@ -128,12 +133,13 @@ impl Watch {
         }
         self.last_ns = now_ns;
         let per_second = SECOND as f64 / elapsed_ns as f64;
+        let newest = weight(NEWEST, elapsed_ns);
         let loops = others.reentries.saturating_sub(self.last_reentries);
         self.last_reentries = others.reentries;
         let states_ns = others.states.cost_ns(&self.state_costs);
         let states = states_ns.saturating_sub(self.last_states_ns) as f64;
         self.last_states_ns = states_ns;
-        self.states += NEWEST * (states * per_second - self.states);
+        self.states += newest * (states * per_second - self.states);
         let looping = self
             .functions
             .iter()
@@ -157,8 +163,8 @@ impl Watch {
             let cost = passes * function.costs.entry_ns as f64
                 + returns as f64 * function.costs.exit_ns as f64;
             spent += cost;
-            function.calls += NEWEST * (entries as f64 * per_second - function.calls);
-            function.cost += NEWEST * (cost * per_second - function.cost);
+            function.calls += newest * (entries as f64 * per_second - function.calls);
+            function.cost += newest * (cost * per_second - function.cost);
         }
         self.allowance.look(elapsed_ns, spent);
         let allowed = self.allowance.ns_per_second();
@@ -267,6 +273,23 @@ mod tests {
         let gone = play(&mut watch(2), 0, 20, &[5_000, 500]);
         assert_eq!(gone.len(), 1, "{gone:?}");
         assert!(gone[0].1 == 0 && gone[0].0 > SECOND, "{gone:?}");
+    }
+
+    #[test]
+    fn a_look_right_after_another_makes_nobody_loud() {
+        // 30 calls a second of each; then three of each within a tenth of a millisecond, as the account runs empty.
+        let mut watch = watch(3);
+        assert_eq!(play(&mut watch, 0, 2, &[30, 30, 3_000]), []);
+        watch.account = 0.0;
+        let hits = |id: u32| {
+            let calls = if id == 2 { 6_000 } else { 63 };
+            Hits {
+                entries: calls,
+                returns: calls,
+            }
+        };
+        let gone = watch.look(2 * SECOND + 100_000, hits, Others::default());
+        assert_eq!(gone, [], "3 % and twice 0.03 % are less than 5 %");
     }
 
     #[test]
