@@ -38,6 +38,7 @@ mod programs;
 mod random;
 mod record;
 mod returning;
+mod slow;
 mod soak;
 mod stack;
 mod states;
@@ -164,6 +165,7 @@ fn main() -> ExitCode {
         nesting::tests(),
         newer::tests(),
         oracle::tests(),
+        slow::tests(),
         soak::tests(),
         states::tests(),
         call_stacks::tests(),
