@@ -6,6 +6,8 @@ use crate::wire;
 pub const KIND_CALL: u32 = 1;
 /// `CallRecord::kind` of a finished call that found no histogram block: its duration is only here.
 pub const KIND_UNBINNED: u32 = 2;
+/// `CallRecord::kind` of a call that has just begun: nothing that comes with its end is known.
+pub const KIND_BEGUN: u32 = 6;
 
 /// `CallRecord::outcome`: the function executed its own return.
 pub const OUTCOME_RETURNED: u32 = 0;
@@ -15,7 +17,7 @@ pub const OUTCOME_UNWOUND: u32 = 1;
 /// `CallRecord::parent`: no traced call was open on the goroutine when this one was.
 pub const NO_PARENT: u32 = u32::MAX;
 
-/// One finished call.
+/// One finished call, or one that has begun.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallRecord {

@@ -1,5 +1,6 @@
 //! goinstr's kernel side: one program for entries, one for returns, three for the places where the
-//! Go runtime abandons open calls; one for entries where calls are only counted, one for coverage.
+//! Go runtime abandons open calls; one for entries where calls are only counted, one where they are told of as
+//! they begin, one for coverage.
 //!
 //! In: hits of the uprobes that userspace armed, with the function's id in the cookie. Out: totals
 //! and histograms in maps, single calls in the ring buffer, everything lost in named counters.
@@ -9,6 +10,7 @@
 #![feature(asm_experimental_arch)]
 
 mod atomic;
+mod begin;
 mod bounded;
 mod call;
 mod capture;
@@ -47,6 +49,14 @@ pub fn entry(ctx: ProbeContext) -> u32 {
 pub fn count(ctx: ProbeContext) -> u32 {
     stack::keep_to_the_threads_own();
     count::count(&ctx);
+    0
+}
+
+/// A function's entry site, where each call is told of as it begins.
+#[uprobe]
+pub fn begin(ctx: ProbeContext) -> u32 {
+    stack::keep_to_the_threads_own();
+    begin::begin(&ctx);
     0
 }
 

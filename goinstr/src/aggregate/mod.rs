@@ -29,8 +29,8 @@ pub use inflight::{Inflight, OpenStack};
 pub use profile::{Block, Profile, ProfileFile, ProfileFunction};
 pub use reading::{Bytes, TypeNames, values};
 pub use report::{
-    Books, CallEvent, CallValues, CallerReport, End, FollowedStates, FunctionReport, Ledger, Mode,
-    OpenCall, Outcome, ProbeCosts, Report, SessionInfo, ShedEvent,
+    BegunCall, Books, CallEvent, CallValues, CallerReport, End, FollowedStates, FunctionReport,
+    Ledger, Mode, OpenCall, Outcome, ProbeCosts, Report, SessionInfo, ShedEvent,
 };
 pub use saved::SavedError;
 pub use states::States;

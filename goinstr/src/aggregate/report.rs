@@ -14,6 +14,8 @@ pub enum Mode {
     Durations,
     /// How often they are called, and nothing else.
     Count,
+    /// The same, and each call as it begins.
+    Entries,
 }
 
 impl Mode {
@@ -23,7 +25,22 @@ impl Mode {
         match self {
             Self::Durations => "durations",
             Self::Count => "count",
+            Self::Entries => "entries",
         }
+    }
+
+    /// The mode of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Durations, Self::Count, Self::Entries]
+            .into_iter()
+            .find(|mode| mode.name() == name)
+    }
+
+    /// Whether ends of calls are watched: without, all figures but the number of calls are without meaning.
+    #[must_use]
+    pub const fn watches_ends(self) -> bool {
+        matches!(self, Self::Durations)
     }
 }
 
@@ -81,6 +98,21 @@ pub struct ProbeCosts {
     /// What an empty function's duration is before it is corrected: shorter calls can hardly be told apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor_ns: Option<u32>,
+}
+
+/// A single call that has just begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BegunCall {
+    /// Its function's index in the plan.
+    pub function: u32,
+    /// `runtime.g.goid`; 0 on a system stack.
+    pub goid: u64,
+    /// The goroutine that started that one, where it is known (Go 1.21 and later).
+    pub parent_goid: Option<u64>,
+    /// When it began, ns since the Unix epoch.
+    pub start_unix_ns: u64,
+    /// Its arguments, where they were asked for and could be read.
+    pub args: Option<Box<Values>>,
 }
 
 /// How a call ended.
@@ -380,7 +412,7 @@ impl Ledger {
     /// What is missing (positive) or too much (negative) on the right-hand side.
     #[must_use]
     pub fn imbalance(&self) -> i128 {
-        if self.mode == Mode::Count {
+        if !self.mode.watches_ends() {
             return 0;
         }
         i128::from(self.entries)

@@ -77,7 +77,10 @@ impl Kernel {
             .with_states(plan.states.is_some(), functions)
             .with_captures(plan.captures.as_ref());
         let counts_only = u32::from(settings.watch != Watch::Calls);
-        let callers = u32::from(settings.watch == Watch::Entries { callers: true });
+        let (callers, told) = match settings.watch {
+            Watch::Calls => (0, false),
+            Watch::Entries { callers, told } => (u32::from(callers), told),
+        };
         let shedding = u32::from(settings.shedding);
         let windows = u32::from(settings.windows);
         let (in_panic, in_g, sp) = match plan.layout.recovery {
@@ -107,9 +110,9 @@ impl Kernel {
         let report_slow = u32::from(settings.slower_than_ns.is_some());
         let slower_than = settings.slower_than_ns.unwrap_or(0);
         // Who started a goroutine matters where single calls are told of.
-        let parent_goid = match settings.slower_than_ns {
-            Some(_) => plan.layout.parent_goid.unwrap_or(0),
-            None => 0,
+        let parent_goid = match settings.slower_than_ns.is_some() || told {
+            true => plan.layout.parent_goid.unwrap_or(0),
+            false => 0,
         };
         let states = u32::from(plan.states.is_some());
         let task_pid = plan

@@ -37,6 +37,9 @@ pub enum Watch {
     Entries {
         /// Count by caller too.
         callers: bool,
+        /// Tell of each call as it begins, with its arguments where those are asked for. Functions that branch
+        /// back to their entry sites can't be among them.
+        told: bool,
     },
 }
 

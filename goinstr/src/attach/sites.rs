@@ -24,7 +24,7 @@ pub(super) struct Group {
 impl Group {
     /// Whether the cookies name functions of the plan.
     pub fn is_of_functions(&self) -> bool {
-        matches!(self.program, "entry" | "exit" | "count")
+        matches!(self.program, "entry" | "exit" | "count" | "begin")
     }
 }
 
@@ -79,7 +79,10 @@ impl Sites {
             sites: Vec::new(),
         };
         let (mut exits, mut entries) = (group("exit"), group("entry"));
-        let mut counts = group("count");
+        let mut counts = group(match watch {
+            Watch::Entries { told: true, .. } => "begin",
+            _ => "count",
+        });
         let mut all_stepped = Vec::with_capacity(plan.functions.len());
         for (id, function) in plan.functions.iter().enumerate() {
             let id = u32::try_from(id).unwrap_or(u32::MAX);
@@ -254,7 +257,10 @@ mod tests {
 
     #[test]
     fn counting_arms_entries_alone_but_where_a_function_loops_back_to_its_own() {
-        let watch = Watch::Entries { callers: false };
+        let watch = Watch::Entries {
+            callers: false,
+            told: false,
+        };
         let sites = Sites::of(&plan(), watch, |_| false, |_| false);
         let armed: Vec<_> = sites
             .groups

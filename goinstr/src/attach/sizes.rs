@@ -108,7 +108,7 @@ impl Sizes {
     pub fn watching(self, watch: Watch) -> Self {
         match watch {
             Watch::Calls => self,
-            Watch::Entries { callers } => Self {
+            Watch::Entries { callers, .. } => Self {
                 hist_dir: OCTAVES,
                 hist_blocks: 1,
                 callers: if callers { CALLERS } else { 1 },

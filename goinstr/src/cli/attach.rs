@@ -20,7 +20,7 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         plan.states = Some(states(&binary)?);
     }
     if attach.duty.is_some() {
-        plan.leave_out_loops()?;
+        plan.leave_out_loops("--duty")?;
     }
     plan.captures = attach.capture.plan(&binary, &plan)?;
     explain(&target, &plan);
@@ -46,7 +46,10 @@ pub(super) fn run(attach: &Attach) -> Result<(), Failure> {
         plan,
         go_version,
         arch,
-        count: attach.count.then_some(session::Count { callers }),
+        count: attach.count.then_some(session::Count {
+            callers,
+            told: false,
+        }),
         duration: attach.duration,
         interval: attach.interval,
         slower_than: attach.slower_than,

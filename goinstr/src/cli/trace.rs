@@ -1,4 +1,4 @@
-//! `goinstr trace`: each call as it returns, as a call tree per goroutine.
+//! `goinstr trace`: each call as it returns, as a call tree per goroutine; or each as it begins.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +33,9 @@ pub(super) struct Typed {
     which: Which,
     #[arg(value_name = "PATTERN", help = PATTERN_HELP)]
     patterns: Vec<String>,
+    /// Each call as it begins, and nothing of its end: returns are not armed, which costs a fraction
+    #[arg(long, conflicts_with_all = ["root", "depth", "slower_than", "states", "stack", "raw", "returns", "otlp"])]
+    entries: bool,
     /// Only the calls of these functions and what they call (patterns as above)
     #[arg(long, value_name = "PATTERN")]
     root: Vec<String>,
@@ -84,6 +87,7 @@ enum Form {
 pub(super) struct Trace {
     selection: Selection,
     patterns: Vec<Pattern>,
+    entries: bool,
     roots: Vec<Pattern>,
     levels: Option<u32>,
     slower_than: Duration,
@@ -114,6 +118,7 @@ impl Trace {
         Ok(Self {
             selection: selection("trace", which.pid, which.name, which.exe)?,
             patterns: patterns("trace", typed.patterns.into_iter())?,
+            entries: typed.entries,
             roots: patterns("trace", typed.root.into_iter())?,
             levels: typed.depth,
             states: typed.states,
@@ -144,6 +149,9 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     if trace.states {
         plan.states = Some(states(&binary)?);
     }
+    if trace.entries {
+        plan.leave_out_loops("--entries")?;
+    }
     plan.captures = trace.capture.plan(&binary, &plan)?;
     let cut = Cut {
         roots: roots(&trace.roots, &plan)?,
@@ -165,10 +173,13 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
         plan,
         go_version: binary.go_version().map(str::to_owned),
         arch: binary.arch().name(),
-        count: None,
+        count: trace.entries.then_some(session::Count {
+            callers: None,
+            told: true,
+        }),
         duration: trace.duration,
         interval: INTERVAL,
-        slower_than: Some(trace.slower_than),
+        slower_than: (!trace.entries).then_some(trace.slower_than),
         // Trees show them.
         chains: false,
         stacks: trace.stack.then_some(binary),

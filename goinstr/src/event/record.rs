@@ -2,7 +2,7 @@
 
 use goinstr_common::capture::{HEADER_BYTES, TAKEN_ENTRY, TAKEN_EXIT};
 use goinstr_common::record::{
-    CallRecord, KIND_CALL, KIND_UNBINNED, NO_PARENT, OUTCOME_RETURNED, OUTCOME_UNWOUND,
+    CallRecord, KIND_BEGUN, KIND_CALL, KIND_UNBINNED, NO_PARENT, OUTCOME_RETURNED, OUTCOME_UNWOUND,
 };
 use goinstr_common::state::{StateTimes, StatesRecord};
 use thiserror::Error;
@@ -17,6 +17,8 @@ pub enum Event {
     Call(CallRecord, Beside),
     /// A finished call whose duration is in no histogram of the kernel.
     Unbinned(CallRecord, Beside),
+    /// A call that has just begun: its function, goroutines, process and beginning are known.
+    Begun(CallRecord, Beside),
     /// Where a call was that is told of next, or may be.
     Stack(StackEvent),
     /// The measured calls around a call that is told of next, or may be.
@@ -153,6 +155,7 @@ pub fn decode(bytes: &[u8], functions: usize) -> Result<Event, BadRecord> {
     match kind {
         KIND_CALL => Ok(Event::Call(record, beside)),
         KIND_UNBINNED => Ok(Event::Unbinned(record, beside)),
+        KIND_BEGUN => Ok(Event::Begun(record, beside)),
         other => Err(BadRecord::Kind(other)),
     }
 }
@@ -202,6 +205,14 @@ mod tests {
         assert_eq!(
             decode(&bytes(&record), 4),
             Ok(Event::Unbinned(record, Beside::default()))
+        );
+        let record = CallRecord {
+            kind: KIND_BEGUN,
+            ..record
+        };
+        assert_eq!(
+            decode(&bytes(&record), 4),
+            Ok(Event::Begun(record, Beside::default()))
         );
     }
 

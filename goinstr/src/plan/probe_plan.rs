@@ -105,18 +105,19 @@ impl ProbePlan {
     }
 
     /// Leaves out functions that loop back to where a call begins: to tell such a turn from a call, each call
-    /// has to be followed to its end all the time.
+    /// has to be followed to its end all the time, which `option` rules out.
     ///
     /// # Errors
     /// [`PlanError::NothingMeasurable`] where nothing is left.
-    pub fn leave_out_loops(&mut self) -> Result<(), PlanError> {
+    pub fn leave_out_loops(&mut self, option: &str) -> Result<(), PlanError> {
         let loops = self.functions.extract_if(.., |function| function.reenters);
         self.skipped.extend(loops.map(|function| Skipped {
             function: function.name,
             reason: "loops_to_entry",
-            detail: "it loops back to where its calls begin, so that these can't be counted without following \
-                     each to its end; measure it without --duty"
-                .to_owned(),
+            detail: format!(
+                "it loops back to where its calls begin, so that these can't be counted without following \
+                 each to its end; measure it without {option}"
+            ),
         }));
         match self.functions.as_slice() {
             [] => Err(PlanError::NothingMeasurable {

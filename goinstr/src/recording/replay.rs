@@ -311,8 +311,8 @@ impl Player {
             go_version: session.go_version,
             arch: self.words.keep(&session.arch),
             mode: match session.mode.as_deref() {
-                Some("count") => Mode::Count,
-                _ => Mode::Durations,
+                Some(name) => Mode::named(name).unwrap_or_default(),
+                None => Mode::Durations,
             },
             kernel: session.kernel,
             attach: self.words.keep(&session.attach),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    aggregate::Condition,
+    aggregate::{Condition, Mode},
     attach::{Aggregation, Method, Watch},
     binary::GoBinary,
     plan::ProbePlan,
@@ -81,10 +81,12 @@ pub enum ReturnsBy {
 }
 
 /// What is counted.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Count {
     /// Count by caller too: the binary, to name them by.
     pub callers: Option<GoBinary>,
+    /// Tell of each call as it begins.
+    pub told: bool,
 }
 
 impl Config {
@@ -94,7 +96,17 @@ impl Config {
             None => Watch::Calls,
             Some(count) => Watch::Entries {
                 callers: count.callers.is_some(),
+                told: count.told,
             },
+        }
+    }
+
+    /// What of the functions is measured.
+    pub(super) fn mode(&self) -> Mode {
+        match &self.count {
+            None => Mode::Durations,
+            Some(count) if count.told => Mode::Entries,
+            Some(_) => Mode::Count,
         }
     }
 

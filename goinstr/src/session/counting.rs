@@ -1,10 +1,11 @@
-//! A count: how often functions are called, and by whom, from their entry sites alone.
+//! A count: how often functions are called, by whom, and each call as it begins; from entry sites alone.
 
 use std::{collections::HashMap, io, time::Duration};
 
 use goinstr_common::{
     caller::{CallerKey, UNREADABLE},
     control::{PHASE_CLOSING, PHASE_RECORDING},
+    counter::DROPPED_RECORDS,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
@@ -19,29 +20,43 @@ use super::{
     ledger,
     measurement::{info, settings},
     preparing::Prepared,
+    telling::Telling,
 };
 use crate::{
-    aggregate::{CallerReport, End, FunctionReport, Report},
+    aggregate::{CallerReport, End, FunctionReport, Mode, Report},
     attach::{AttachError, Attached, Kernel},
     binary::{GoBinary, Vaddr},
+    event::{Event, Reader},
     plan::ProbePlan,
     sink::Sink,
 };
 
 /// Arms, counts, disarms, reports.
 pub(super) async fn run(
-    config: Config,
+    mut config: Config,
     prepared: Prepared,
     switch: Option<Switch>,
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
     let mut ending = Ending::of(&config.target)?;
     let settings = settings(&config, prepared);
-    let attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
+    let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
+    let clock = Clock::now();
+    let calls = match config.mode() {
+        Mode::Entries => Some(Calls {
+            reader: Reader::new(
+                attached.kernel.take_ring()?,
+                config.plan.functions.len(),
+                settings.ring_bytes,
+            ),
+            telling: Telling::new(&mut config, &settings, clock),
+        }),
+        _ => None,
+    };
     let began = monotonic_ns();
     attached.kernel.set_phase(PHASE_RECORDING);
     ending.after(config.duration);
-    let start = Clock::now().unix_ns(began);
+    let start = clock.unix_ns(began);
     let mut state = State {
         began,
         last_ns: 0,
@@ -51,6 +66,7 @@ pub(super) async fn run(
             .guard
             .map(|budget| Allowance::new(budget.percent, &config.target)),
         spent_ns: 0,
+        calls,
     };
     let guard = Guard::start(None, attached.shedder(), switch);
     let end = state.watch(&config, &attached, &mut ending, sink).await?;
@@ -63,8 +79,9 @@ pub(super) async fn run(
         leave(&attached);
     }
     let kernel = attached.disarm();
+    while state.drain(&config, sink) != 0 {}
     let report = state.report(&config, &kernel, elapsed)?;
-    let ledger = ledger::of_count(&kernel, end);
+    let ledger = ledger::of_count(&kernel, config.mode(), end);
     if state.output.is_ok() {
         state.output = sink.finish(&report, &ledger);
     }
@@ -91,6 +108,14 @@ struct State {
     budget: Option<Allowance>,
     /// What the probes had cost at the last report, ns.
     spent_ns: u64,
+    /// Where each call is told of.
+    calls: Option<Calls>,
+}
+
+/// The calls as they begin.
+struct Calls {
+    reader: Reader,
+    telling: Telling,
 }
 
 impl State {
@@ -114,13 +139,15 @@ impl State {
                 biased;
                 end = ending.wait() => return Ok(end),
                 _ = reports.tick() => {}
-                () = sleep(LOOK) => {
+                () = sleep(self.pause()) => {
+                    self.drain(config, sink);
                     if sink.wants_end() {
                         break;
                     }
                     continue;
                 }
             }
+            self.drain(config, sink);
             if config.target.is_over() {
                 return Ok(End::TargetExit);
             }
@@ -133,6 +160,28 @@ impl State {
             number += 1;
         }
         Ok(End::Signal)
+    }
+
+    /// How long nothing has to be looked at.
+    fn pause(&self) -> Duration {
+        let pause = self.calls.as_ref().map(|calls| calls.reader.pause());
+        pause.map_or(LOOK, |pause| pause.min(LOOK))
+    }
+
+    /// Takes the calls that are in the ring buffer, where they are told of; the number of records.
+    fn drain(&mut self, config: &Config, sink: &mut dyn Sink) -> usize {
+        let Self { calls, output, .. } = self;
+        let Some(Calls { reader, telling }) = calls else {
+            return 0;
+        };
+        reader.drain(|event| {
+            if let Event::Begun(call, beside) = event
+                && output.is_ok()
+                && let Some(call) = telling.of_begun(&call, &beside, config)
+            {
+                *output = sink.begun(&call);
+            }
+        })
     }
 
     /// Says once that the count costs more than the budget. Nothing is shed: while a site's link is
@@ -189,7 +238,7 @@ impl State {
         };
         Ok(Report {
             elapsed_ns,
-            dropped_records: 0,
+            dropped_records: kernel.counter(DROPPED_RECORDS),
             interval_ns,
             functions,
             callers,

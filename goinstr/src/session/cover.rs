@@ -420,7 +420,10 @@ impl State<'_> {
 fn hit_costs(method: Option<Method>) -> Option<Costs> {
     let trial = Trial {
         method,
-        watch: Watch::Entries { callers: false },
+        watch: Watch::Entries {
+            callers: false,
+            told: false,
+        },
         ..Trial::default()
     };
     calibration::measure(&trial)

@@ -71,17 +71,17 @@ fn without_states(kernel: &Kernel, calls: u64) -> u64 {
 }
 
 /// The books of a count: calls that began, and what of those that are followed could not be.
-pub(super) fn of_count(kernel: &Kernel, end: End) -> Ledger {
+pub(super) fn of_count(kernel: &Kernel, mode: Mode, end: End) -> Ledger {
     let hits = Hits::of(kernel);
     Ledger {
-        mode: Mode::Count,
+        mode,
         entries: hits.entries,
         returned: 0,
         unwound: 0,
         in_flight: 0,
         orphan_returns: 0,
         lost: lost(kernel),
-        dropped_records: 0,
+        dropped_records: kernel.counter(DROPPED_RECORDS),
         without_states: 0,
         probe_hits: hits.all,
         probe_cost_ns: hits.cost_ns,

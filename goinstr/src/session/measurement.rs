@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     aggregate::{
-        Aggregator, End, FollowedStates, Mode, OpenCall, ProbeCosts, Report, SessionInfo,
-        ShedEvent, States,
+        Aggregator, End, FollowedStates, OpenCall, ProbeCosts, Report, SessionInfo, ShedEvent,
+        States,
     },
     attach::{Aggregation, AttachError, Attached, Costs, Kernel, Scope, Settings},
     event::{Beside, Diagnostics, Event, Reader},
@@ -379,6 +379,8 @@ impl State {
                     tell(telling, &call, &beside);
                 }
             }
+            // Only of a count.
+            (Event::Begun(..), _) => {}
             (Event::Chain(chain), _) => telling.take_chain(chain),
             (Event::Stack(stack), _) => telling.take_stack(stack),
         })
@@ -441,10 +443,7 @@ pub(super) fn info(config: &Config, attached: &Attached, start_unix_ns: u64) -> 
             .release()
             .to_string_lossy()
             .into_owned(),
-        mode: match config.count {
-            None => Mode::Durations,
-            Some(_) => Mode::Count,
-        },
+        mode: config.mode(),
         attach: attached.method.name(),
         returns: attached.returns.name(),
         functions: config.plan.functions.len(),

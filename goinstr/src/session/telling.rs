@@ -6,7 +6,7 @@ use super::{
     chains::Chains, clock::Clock, config::Config, stacks::Stacks, target_types::TargetTypes,
 };
 use crate::{
-    aggregate::{Bytes, CallEvent, CallValues, Outcome, States, values},
+    aggregate::{BegunCall, Bytes, CallEvent, CallValues, Outcome, States, values},
     attach::Settings,
     event::{Beside, ChainEvent, StackEvent},
 };
@@ -82,6 +82,28 @@ impl Telling {
             callers: callers.unwrap_or_default(),
             stack: stack.map(Box::new),
             values: values.map(Box::new),
+        })
+    }
+
+    /// A call that has begun; `None` where the condition doesn't hold.
+    pub fn of_begun(
+        &self,
+        call: &CallRecord,
+        beside: &Beside,
+        config: &Config,
+    ) -> Option<BegunCall> {
+        let values = self.values(call, beside, config);
+        if let Some(condition) = &config.condition
+            && !condition.holds(values.as_ref())
+        {
+            return None;
+        }
+        Some(BegunCall {
+            function: call.func,
+            goid: call.goid,
+            parent_goid: (call.parent_goid != 0).then_some(call.parent_goid),
+            start_unix_ns: self.clock.unix_ns(call.start_ns),
+            args: values.and_then(|values| values.args).map(Box::new),
         })
     }
 

@@ -221,7 +221,7 @@ pub(super) enum Rated {
 
 /// The columns that have something to say: unwound and open calls only where there are some.
 pub(super) fn of(mode: Mode, report: &Report) -> Vec<Column> {
-    if mode == Mode::Count {
+    if !mode.watches_ends() {
         return vec![Column::Calls, Column::Rate];
     }
     let any = |figure: fn(&FunctionReport) -> u64| report.functions.iter().any(|f| figure(f) > 0);

@@ -7,7 +7,8 @@ use super::forest::Entry;
 use super::line::{self, Line};
 use super::trace::Format;
 use crate::aggregate::{
-    CallEvent, CallStack, End, FunctionReport, Ledger, Mode, Report, SessionInfo, ShedEvent,
+    BegunCall, CallEvent, CallStack, End, FunctionReport, Ledger, Mode, Report, SessionInfo,
+    ShedEvent,
 };
 use crate::plan::{Location, ProbePlan};
 
@@ -105,7 +106,7 @@ impl<W: Write> Sink for JsonSink<W> {
             mode: info.mode.name(),
             kernel: &info.kernel,
             attach: info.attach,
-            returns: (info.mode == Mode::Durations).then_some(info.returns),
+            returns: info.mode.watches_ends().then_some(info.returns),
             functions: info.functions,
             sites: info.sites,
             start_unix_ns: info.start_unix_ns,
@@ -160,6 +161,20 @@ impl<W: Write> Sink for JsonSink<W> {
         call.write(&mut self.out)
     }
 
+    fn begun(&mut self, call: &BegunCall) -> io::Result<()> {
+        let Some(function) = name(&self.functions, call.function) else {
+            return Ok(());
+        };
+        let entry = Line::Entry(line::Entry {
+            function,
+            goid: call.goid,
+            parent_goid: call.parent_goid,
+            start_unix_ns: call.start_unix_ns,
+            args: call.args.as_deref(),
+        });
+        entry.write(&mut self.out)
+    }
+
     fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
         let index = usize::try_from(event.function).unwrap_or(usize::MAX);
         if let Some(known) = self.functions.get_mut(index) {
@@ -197,7 +212,9 @@ impl<W: Write> Sink for JsonSink<W> {
             }
         }
         // A count knows nothing of a call but its beginning.
-        let known = |figure| (ledger.mode == Mode::Durations).then_some(figure);
+        let known = |figure| ledger.mode.watches_ends().then_some(figure);
+        // Nor does it tell of any, unless that was asked for.
+        let tells = ledger.mode != Mode::Count;
         let ledger = line::Ledger {
             entries: ledger.entries,
             returned: known(ledger.returned),
@@ -205,7 +222,7 @@ impl<W: Write> Sink for JsonSink<W> {
             in_flight: known(ledger.in_flight),
             orphan_returns: known(ledger.orphan_returns),
             lost: &ledger.lost,
-            dropped_records: known(ledger.dropped_records),
+            dropped_records: tells.then_some(ledger.dropped_records),
             without_states: (ledger.without_states > 0).then_some(ledger.without_states),
             probe_hits: ledger.probe_hits,
             probe_cost_ns: ledger.probe_cost_ns,
@@ -236,6 +253,10 @@ impl<W: Write> Format for JsonSink<W> {
         }
     }
 
+    fn begun(&mut self, call: &BegunCall) -> io::Result<()> {
+        Sink::begun(self, call)
+    }
+
     fn missing(&mut self, _calls: u64) -> io::Result<()> {
         // The ledger has them.
         Ok(())
@@ -261,7 +282,7 @@ fn function<'a>(
     figures: &'a FunctionReport,
     interval: Option<u64>,
 ) -> line::Function<'a> {
-    let timed = |figure| (mode == Mode::Durations).then_some(figure);
+    let timed = |figure| mode.watches_ends().then_some(figure);
     line::Function {
         function: &known.name,
         id: None,

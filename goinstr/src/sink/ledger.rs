@@ -1,7 +1,7 @@
 //! The ledger and the skipped functions in a few lines for people.
 
 use super::human::{count, duration, percent, visible};
-use crate::aggregate::{End, Exported, Ledger, Mode};
+use crate::aggregate::{End, Exported, Ledger};
 use crate::plan::Skipped;
 
 /// Names of skipped functions told for each reason; the JSON output has all.
@@ -22,7 +22,7 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
     let of = |reason: &str| ledger.lost.get(reason).copied().unwrap_or(0);
     let untimed = UNTIMED.map(of);
     let lost: u64 = ledger.lost.values().sum::<u64>() - untimed.iter().sum::<u64>();
-    if ledger.mode == Mode::Count {
+    if !ledger.mode.watches_ends() {
         lines.push(format!(
             "{end} after {}: {} calls began; when they ended was not watched",
             duration(elapsed_ns),
@@ -82,7 +82,7 @@ pub(super) fn lines(ledger: &Ledger, elapsed_ns: u64) -> Vec<String> {
 pub(super) fn warnings(ledger: &Ledger) -> Vec<String> {
     let mut warnings = Vec::new();
     for (reason, &n) in &ledger.lost {
-        if n > 0 && ledger.mode == Mode::Count {
+        if n > 0 && !ledger.mode.watches_ends() {
             // They are counted before they are followed.
             warnings.push(format!(
                 "{} calls of functions that loop back to their first instruction could not be followed ({reason}): \

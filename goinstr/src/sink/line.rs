@@ -24,6 +24,8 @@ pub enum Line<'a> {
     Skipped(Skipped<'a>),
     /// A single call.
     Call(Call<'a>),
+    /// A single call as it begins.
+    Entry(Entry<'a>),
     /// A function's figures.
     Function(Function<'a>),
     /// How often one function called another.
@@ -142,6 +144,20 @@ pub struct Call<'a> {
     pub parent_id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrected_ns: Option<u64>,
+}
+
+/// See [`crate::aggregate::BegunCall`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry<'a> {
+    pub function: &'a str,
+    pub goid: u64,
+    /// The goroutine that started that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_goid: Option<u64>,
+    pub start_unix_ns: u64,
+    /// Arguments by name, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args: Option<&'a Values>,
 }
 
 /// A function of a stack: see [`SourceFrame`].

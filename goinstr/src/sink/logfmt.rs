@@ -10,7 +10,7 @@ use super::human::visible;
 use super::trace::Format;
 use super::tree::timestamp;
 use super::{names, values};
-use crate::aggregate::{Exported, Ledger, Report, SessionInfo};
+use crate::aggregate::{BegunCall, Exported, Ledger, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
 /// Writes calls as logfmt to `W`.
@@ -95,6 +95,23 @@ impl<W: Write> Format for Logfmt<W> {
             if let Some((reason, _)) = states.top_reason() {
                 write!(self.out, " waiting_most_for={}", quoted(reason))?;
             }
+        }
+        writeln!(self.out)
+    }
+
+    fn begun(&mut self, call: &BegunCall) -> io::Result<()> {
+        write!(
+            self.out,
+            "time={} function={} goid={}",
+            timestamp(call.start_unix_ns),
+            name(&self.names, call.function),
+            call.goid,
+        )?;
+        if let Some(goid) = call.parent_goid {
+            write!(self.out, " parent_goid={goid}")?;
+        }
+        if let Some(args) = &call.args {
+            write!(self.out, " args={}", quoted(&values::arguments(args)))?;
         }
         writeln!(self.out)
     }

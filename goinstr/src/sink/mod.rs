@@ -38,7 +38,9 @@ mod values;
 
 use std::io;
 
-use crate::aggregate::{CallEvent, Exported, Ledger, OpenCall, Report, SessionInfo, ShedEvent};
+use crate::aggregate::{
+    BegunCall, CallEvent, Exported, Ledger, OpenCall, Report, SessionInfo, ShedEvent,
+};
 use crate::plan::ProbePlan;
 
 pub use columns::Sort;
@@ -89,6 +91,11 @@ pub trait Sink {
 
     /// Each single call that was asked for; written through by the next interval.
     fn call(&mut self, call: &CallEvent) -> io::Result<()>;
+
+    /// Each call as it begins, where that was asked for; written through by the next interval.
+    fn begun(&mut self, _call: &BegunCall) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Whether [`Sink::settle`] should be told which calls are open.
     fn asks_for_open(&self) -> bool {

@@ -7,7 +7,7 @@ use std::io;
 
 use super::Sink;
 use super::forest::{Cut, Entry, Forest};
-use crate::aggregate::{CallEvent, Ledger, OpenCall, Report, SessionInfo};
+use crate::aggregate::{BegunCall, CallEvent, Ledger, OpenCall, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
 /// How the lines of a trace are written.
@@ -17,6 +17,9 @@ pub trait Format {
 
     /// One line of a tree.
     fn entry(&mut self, entry: &Entry) -> io::Result<()>;
+
+    /// A call that has just begun, of a trace of beginnings alone.
+    fn begun(&mut self, call: &BegunCall) -> io::Result<()>;
 
     /// So many calls are missing, for want of room.
     fn missing(&mut self, calls: u64) -> io::Result<()>;
@@ -64,6 +67,10 @@ impl<F: Format> Sink for TraceSink<F> {
     fn call(&mut self, call: &CallEvent) -> io::Result<()> {
         self.forest.add(call.clone());
         Ok(())
+    }
+
+    fn begun(&mut self, call: &BegunCall) -> io::Result<()> {
+        self.format.begun(call)
     }
 
     fn asks_for_open(&self) -> bool {

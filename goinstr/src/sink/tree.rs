@@ -13,7 +13,7 @@ use super::ledger;
 use super::stack_lines::stack_lines;
 use super::trace::Format;
 use super::{names, values};
-use crate::aggregate::{CallEvent, Ledger, Outcome, Report, SessionInfo, States};
+use crate::aggregate::{BegunCall, CallEvent, Ledger, Outcome, Report, SessionInfo, States};
 use crate::plan::ProbePlan;
 
 const DIM: Style = Style::new().dimmed();
@@ -153,10 +153,13 @@ impl<W: Write> Format for TreeText<W> {
             things(info.functions, "function"),
             things(info.sites, "site"),
         );
-        let titles = format!(
-            "{:<16}  {:<7}  {:>7} {:>7}  call",
-            "time", "gorout.", "took", "self"
-        );
+        let titles = match info.mode.watches_ends() {
+            true => format!(
+                "{:<16}  {:<7}  {:>7} {:>7}  call",
+                "time", "gorout.", "took", "self"
+            ),
+            false => format!("{:<16}  {:<7}  call that begins", "time", "gorout."),
+        };
         writeln!(self.out, "{}", self.style(heading, DIM))?;
         writeln!(self.out, "{}", self.style(titles, BOLD))?;
         self.out.flush()
@@ -192,6 +195,17 @@ impl<W: Write> Format for TreeText<W> {
             }
         }
         Ok(())
+    }
+
+    fn begun(&mut self, call: &BegunCall) -> io::Result<()> {
+        let args = call.args.as_deref();
+        let line = format!(
+            "{}  {}{}",
+            self.style(columns(call.start_unix_ns, call.goid), DIM),
+            self.name(call.function),
+            args.map_or(String::new(), values::arguments)
+        );
+        writeln!(self.out, "{line}")
     }
 
     fn missing(&mut self, calls: u64) -> io::Result<()> {

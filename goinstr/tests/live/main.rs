@@ -17,6 +17,7 @@ mod cover_truth;
 mod diff;
 mod doctor;
 mod duty;
+mod entries;
 mod faults;
 mod foreign;
 mod goroutine;
@@ -160,6 +161,7 @@ fn main() -> ExitCode {
         faults::tests(),
         modes::tests(),
         counting::tests(),
+        entries::tests(),
         returning::tests(),
         programs::tests(),
         nesting::tests(),

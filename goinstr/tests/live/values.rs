@@ -178,7 +178,8 @@ fn as_told(build: &Build) -> Result<()> {
     secrets_stay_unread(&measured.report.calls)
 }
 
-fn compare(
+/// Adds to `wrong` the values that are not as the target told.
+pub fn compare(
     name: &str,
     what: &str,
     expected: &Map<String, Value>,

@@ -1,4 +1,4 @@
-//! What `goinstr attach --count --output json` printed: a count and nothing that it can't know.
+//! What `goinstr attach --count --output json` and `goinstr trace --entries` printed: a count and nothing that it can't know.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,10 @@ pub struct Counted {
     /// Calls by function and caller; the empty caller is the unknown one.
     pub callers: BTreeMap<(String, String), u64>,
     pub ledger: Value,
+    /// Single calls as they began, where they were asked for.
+    pub entries: Vec<Value>,
+    /// Functions that are not measured.
+    pub skipped: Vec<Value>,
 }
 
 impl Counted {
@@ -26,6 +30,8 @@ impl Counted {
             calls: BTreeMap::new(),
             callers: BTreeMap::new(),
             ledger: Value::Null,
+            entries: Vec::new(),
+            skipped: Vec::new(),
         };
         for line in lines {
             let value: Value =
@@ -36,6 +42,8 @@ impl Counted {
             match value["type"].as_str().context("no type")? {
                 "session" => counted.session = value,
                 "ledger" => counted.ledger = value,
+                "entry" => counted.entries.push(value),
+                "skipped" => counted.skipped.push(value),
                 "function" if value["interval"].is_null() => {
                     for unknown in [
                         "unwound",
@@ -77,7 +85,15 @@ impl Counted {
                 counted.ledger
             );
         }
-        ensure!(counted.session["mode"] == "count", "{}", counted.session);
+        ensure!(
+            counted.session["mode"] == "count" || counted.session["mode"] == "entries",
+            "{}",
+            counted.session
+        );
+        ensure!(
+            counted.entries.is_empty() || counted.session["mode"] == "entries",
+            "nobody asked for single calls"
+        );
         Ok(counted)
     }
 }

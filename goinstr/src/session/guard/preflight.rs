@@ -93,7 +93,10 @@ fn count(
         function.reenters = false;
     }
     let settings = Settings {
-        watch: Watch::Entries { callers: false },
+        watch: Watch::Entries {
+            callers: false,
+            told: false,
+        },
         shedding: false,
         ..settings.clone()
     };

@@ -35,7 +35,7 @@ pub(super) fn request(session: &Session, report: &Report) -> ExportMetricsServic
     };
     let mut metrics = match session.info.mode {
         Mode::Durations => functions(session, report, times),
-        Mode::Count => begun(session, report, times),
+        Mode::Count | Mode::Entries => begun(session, report, times),
     };
     metrics.extend(books(report, times));
     metrics.push(own(times));

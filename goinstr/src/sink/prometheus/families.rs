@@ -14,7 +14,7 @@ use prometheus_client::{
 };
 
 use super::{Session, Snapshot};
-use crate::aggregate::{Distribution, FunctionReport, Mode, Outcome};
+use crate::aggregate::{Distribution, FunctionReport, Outcome};
 use crate::sink::exponential::Exponential;
 
 /// Before all names.
@@ -82,7 +82,7 @@ fn functions(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::R
             .iter()
             .zip(&snapshot.session.names)
     };
-    if snapshot.session.info.mode == Mode::Count {
+    if !snapshot.session.info.mode.watches_ends() {
         let help = "Calls that began.";
         let samples =
             each().map(|(figures, name)| (vec![("function", name.as_str())], figures.calls));

@@ -152,7 +152,7 @@ impl Model {
             mouse: true,
             quit: false,
             order: Order::By(match (info.mode, settings.sort) {
-                (Mode::Count, _) | (_, Sort::Calls) => Column::Calls,
+                (Mode::Count | Mode::Entries, _) | (_, Sort::Calls) => Column::Calls,
                 (_, Sort::Total) => Column::Total,
                 (_, Sort::P50) => Column::P50,
                 (_, Sort::P99) => Column::P99,
