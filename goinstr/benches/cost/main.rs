@@ -15,6 +15,7 @@ mod peers;
 mod programs;
 mod ring;
 mod rounds;
+mod surge;
 mod target;
 mod throughput;
 mod ways;
@@ -26,7 +27,7 @@ use anyhow::Result;
 /// A part by its name.
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("calls", calls::run),
     ("programs", programs::run),
     ("correction", correction::run),
@@ -35,6 +36,7 @@ const PARTS: [Part; 9] = [
     ("ring", ring::run),
     ("peers", peers::run),
     ("throughput", throughput::run),
+    ("surge", surge::run),
     ("analysis", analysis::run),
 ];
 

@@ -57,10 +57,8 @@ pub fn run() -> Result<()> {
             if round == 0 {
                 functions.push(goinstr.as_ref().map_or(0, |(_, functions)| *functions));
             }
-            if let Some((mut goinstr, _)) = goinstr {
-                let pid = rustix::process::Pid::from_child(&goinstr);
-                rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
-                ensure!(goinstr.wait()?.success(), "goinstr failed: {name}");
+            if let Some((goinstr, _)) = goinstr {
+                end(goinstr).with_context(|| name)?;
             }
             let mut answered = answered.split_whitespace();
             let mut number = || -> Result<f64> {
@@ -103,8 +101,16 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
+/// Ends it as Ctrl-C does.
+pub fn end(mut goinstr: Child) -> Result<()> {
+    let pid = rustix::process::Pid::from_child(&goinstr);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+    ensure!(goinstr.wait()?.success(), "goinstr failed");
+    Ok(())
+}
+
 /// Starts goinstr on a process; it, measuring, and how many functions it measures.
-fn attach(pid: u32, arguments: &[&str]) -> Result<(Child, u64)> {
+pub fn attach(pid: u32, arguments: &[&str]) -> Result<(Child, u64)> {
     let mut goinstr = Command::new(Path::new(env!("CARGO_BIN_EXE_goinstr")))
         .args(["attach", "--output", "json", "--pid", &pid.to_string()])
         .args(arguments)

@@ -17,7 +17,9 @@ import (
 	"os"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -155,6 +157,54 @@ func load(port string, clients int) {
 	}
 }
 
+// paced reads lines of a number of requests a second and of milliseconds, and asks for so many as long, by
+// as many clients; the answer is how many were answered in each twentieth of a second.
+func paced(port string, clients int) {
+	transport := &http.Transport{MaxIdleConnsPerHost: clients}
+	client := &http.Client{Transport: transport}
+	fmt.Println("ready")
+	for {
+		var rate, ms int
+		if _, err := fmt.Scan(&rate, &ms); err != nil {
+			return
+		}
+		slots := make([]int64, ms/50+1)
+		start := time.Now()
+		each := time.Duration(clients) * time.Second / time.Duration(rate)
+		var done sync.WaitGroup
+		for i := 0; i < clients; i++ {
+			done.Add(1)
+			go func(i int) {
+				defer done.Done()
+				for n := 0; ; n++ {
+					// What could not be asked in time is not made up for: clients in a hurry would be another load.
+					due := time.Duration(n) * each
+					late := time.Since(start) - due
+					if late > each {
+						n += int(late / each)
+					}
+					time.Sleep(-late)
+					if time.Since(start) >= time.Duration(ms)*time.Millisecond {
+						return
+					}
+					answer, err := client.Get("http://127.0.0.1:" + port + "/?n=" + strconv.Itoa(n))
+					if err != nil {
+						fmt.Fprintln(os.Stderr, "throughput:", err)
+						os.Exit(1)
+					}
+					io.Copy(io.Discard, answer.Body)
+					answer.Body.Close()
+					if slot := int(time.Since(start) / (50 * time.Millisecond)); slot < len(slots) {
+						atomic.AddInt64(&slots[slot], 1)
+					}
+				}
+			}(i)
+		}
+		done.Wait()
+		fmt.Println(strings.Trim(fmt.Sprint(slots[:ms/50]), "[]"))
+	}
+}
+
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "serve" {
 		serve()
@@ -165,6 +215,11 @@ func main() {
 		load(os.Args[2], clients)
 		return
 	}
-	fmt.Fprintln(os.Stderr, "usage: throughput serve | load PORT CLIENTS")
+	if len(os.Args) == 4 && os.Args[1] == "paced" {
+		clients, _ := strconv.Atoi(os.Args[3])
+		paced(os.Args[2], clients)
+		return
+	}
+	fmt.Fprintln(os.Stderr, "usage: throughput serve | load PORT CLIENTS | paced PORT CLIENTS")
 	os.Exit(2)
 }
