@@ -6,7 +6,7 @@ use super::config::usage;
 use super::failure::Failure;
 use crate::aggregate::Condition;
 use crate::binary::GoBinary;
-use crate::plan::{CapturePlan, Limits, ProbePlan, Redaction, Wanted};
+use crate::plan::{CapturePlan, GivenSignature, Limits, ProbePlan, Redaction, Unread, Wanted};
 
 /// Bytes of a string, elements of a slice and levels of pointers that may be asked for.
 const BYTES: std::ops::RangeInclusive<u32> = 1..=496;
@@ -30,6 +30,10 @@ pub(super) struct Values {
     /// globs in any case [default: names that sound like secrets: '*password*', '*token*', …; '': none]
     #[arg(long, value_name = "NAMES", help_heading = "Values")]
     redact: Option<String>,
+    /// What a function takes and gives, where the binary has no debug information (repeatable; wins over it):
+    /// 'main.(*Cache).Get(c *Cache, key string, n int) (value []byte, err error)', the receiver first
+    #[arg(long = "signature", value_name = "SIGNATURE", help_heading = "Values")]
+    signatures: Vec<String>,
     /// Follow at most so many pointers one behind the other, and structures inside of each other
     #[arg(long, value_name = "N", default_value_t = Limits::default().depth, help_heading = "Values")]
     value_depth: u32,
@@ -73,6 +77,18 @@ impl Capture {
             .transpose()
             .map_err(|error| wrong(error.to_string()))?;
         let arguments = typed.args || condition.is_some();
+        let signatures = typed
+            .signatures
+            .iter()
+            .map(|text| GivenSignature::parse(text));
+        let signatures: Result<Vec<_>, _> = signatures.collect();
+        let signatures = signatures.map_err(|error| wrong(error.to_string()))?;
+        if !signatures.is_empty() && !arguments && !typed.returns {
+            return Err(wrong(
+                "--signature tells how to read values, but none are asked for: add --args, --returns or --where"
+                    .to_owned(),
+            ));
+        }
         Ok(Self {
             condition,
             wanted: (arguments || typed.returns).then_some(Wanted {
@@ -80,6 +96,7 @@ impl Capture {
                 results: typed.returns,
                 limits,
                 redaction,
+                signatures,
             }),
         })
     }
@@ -104,19 +121,22 @@ impl Capture {
             (false, None) => "--returns",
         };
         let captures = CapturePlan::of(binary, plan, wanted);
+        fitting(&wanted.signatures, plan, &captures)?;
         let mut without = 0usize;
         for (function, capture) in plan.functions.iter().zip(&captures.functions) {
             if let Some(obstacle) = capture.obstacle {
                 without += 1;
                 log::info!("{}: no values: {obstacle}", function.name);
+            } else if capture.given {
+                log::info!("{}: values as --signature has them", function.name);
             }
         }
         let all = captures.functions.len();
         if without == all {
             let why = captures.functions.iter().find_map(|f| f.obstacle);
+            let why = why.map_or("there are none".to_owned(), |why| why.to_string());
             return Err(Failure::failed(format_args!(
-                "{asked}: the values of none of the functions can be read: {}",
-                why.unwrap_or("there are none")
+                "{asked}: the values of none of the functions can be read: {why}"
             )));
         }
         for name in self.condition.iter().flat_map(Condition::names) {
@@ -137,4 +157,34 @@ impl Capture {
         }
         Ok(Some(captures))
     }
+}
+
+/// Whether each signature is that of a function which is measured.
+fn fitting(
+    signatures: &[GivenSignature],
+    plan: &ProbePlan,
+    captures: &CapturePlan,
+) -> Result<(), Failure> {
+    for given in signatures {
+        let functions = plan.functions.iter().zip(&captures.functions);
+        let mut own = functions
+            .filter(|(function, _)| given.is_of(&function.name))
+            .map(|(_, capture)| capture.obstacle)
+            .peekable();
+        let name = given.function();
+        if own.peek().is_none() {
+            return Err(Failure::failed(format_args!(
+                "--signature: none of the functions to be measured is called {name} (goinstr list prints \
+                 their names)"
+            )));
+        }
+        if let Some(disagrees @ Unread::Disagrees { .. }) = own.peek().copied().flatten()
+            && own.all(|obstacle| matches!(obstacle, Some(Unread::Disagrees { .. })))
+        {
+            return Err(Failure::failed(format_args!(
+                "--signature {name}: {disagrees}"
+            )));
+        }
+    }
+    Ok(())
 }

@@ -119,6 +119,7 @@ fn all_asked(returns: Returns) -> Result<()> {
             results: true,
             limits: Limits::default(),
             redaction: Redaction::default(),
+            signatures: Vec::new(),
         },
     );
     for asked in Asked::all() {

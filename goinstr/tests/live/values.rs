@@ -1,32 +1,73 @@
 //! `--args` and `--returns`: every kind of value, held against what the target says it was.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Map, Value};
 
 use crate::{
     Test,
-    support::{build::Build, case::Case, toolchain},
+    support::{build::Build, case::Case, measurement::goinstr, process::Target, toolchain},
     test,
 };
 
 /// Functions whose calls the target tells the values of.
 const TOLD: &str = "/^main\\.(integers|unsigned|many|bools|texts|crowded|slices|pointers|structs|wide|floats.*|maps|interfaces|errorsOf|unused|named|escapes|.*method|.*byValue|generic.*|.*get|grows|login)$/";
 
+/// What these functions take and give, as the target's source has it.
+const SIGNATURES: [&str; 26] = [
+    "main.integers(a int8, b int16, c int32, d int64, e int) (int64, int8)",
+    "main.unsigned(a uint8, b uint16, c uint32, d uint64, e uintptr) uint64",
+    "main.many(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r int) (int, bool)",
+    "main.bools(a, b bool, l int8) bool",
+    "main.texts(s, t string, raw []byte) (string, []byte)",
+    "main.crowded(a, b, c, d, e, f string) (int, string)",
+    "main.slices(a []int, b []string, c []struct{ X, Y int32 }, none []int) []string",
+    "main.pointers(p *struct{ X, Y int32 }, n *struct { Name string; Next *struct { Name string; Next *Node } }, i *int, none *Point) *struct{ X, Y int32 }",
+    "main.structs(p struct{ X, Y int32 }, m struct { A bool; B int16; C string; D *struct{ X, Y int32 }; E [1]uint64 }, b struct { Head string; All [6]int; F float64 }) (struct{ X, Y int32 }, struct { A bool; B int16; C string; D *struct{ X, Y int32 }; E [1]uint64 }, struct { Head string; All [6]int; F float64 })",
+    "main.wide(before int, w struct{ A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P, Q int }, after string) (struct{ A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P, Q int }, int)",
+    "main.floats(a float64, n int, b float32) (float64, int)",
+    "main.floatsBehind(a *float64, b []float32, c *complex128) *float64",
+    "main.maps(m map[string]int, none map[int]bool, c chan int) map[string]int",
+    "main.interfaces(e error, a any, b interface{}, r io.Reader, none error) error",
+    "main.errorsOf(n int) (int, error)",
+    "main.unused(a int, _ string, b int) int",
+    "main.named(n int) (res int, err error)",
+    "main.escapes(p struct{ X, Y int32 }, s string) *struct{ X, Y int32 }",
+    "main.(*Point).method(p *struct{ X, Y int32 }, s string, n int) string",
+    "main.Point.byValue(p struct{ X, Y int32 }, n int) int",
+    "main.generic[...](v int, n int) []int",
+    "main.generic[...](v string, n int) []string",
+    "main.(*box[...]).get(b *struct{ v string }, n int) (string, int)",
+    "main.grows(n int, s string) int",
+    "main.login(user, password string, token []byte) bool",
+    // The last that agrees with the function table is the one.
+    "main.login(user string) bool",
+];
+
 pub fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     for toolchain in toolchain::all() {
         tests.push(test(
             format!("values::as_told_{}", toolchain.version),
-            || as_told(&Build::of("values").with(toolchain)),
+            || as_told(&Build::of("values").with(toolchain), &[]),
         ));
     }
+    for toolchain in toolchain::all() {
+        let name = format!("values::as_told_by_signatures_{}", toolchain.version);
+        tests.push(test(name, || {
+            as_told(&Build::of("values").with(toolchain).stripped(), &SIGNATURES)
+        }));
+    }
+    tests.push(test(
+        "values::signatures_that_do_not_fit",
+        signatures_that_do_not_fit,
+    ));
     tests.push(test("values::as_told_unoptimised", || {
-        as_told(&Build::of("values").unoptimised())
+        as_told(&Build::of("values").unoptimised(), &[])
     }));
     tests.push(test("values::as_told_of_a_pie", || {
-        as_told(&Build::of("values").pie())
+        as_told(&Build::of("values").pie(), &[])
     }));
     tests.push(test("values::only_calls_that_match", matching));
     tests.push(test(
@@ -38,6 +79,48 @@ pub fn tests() -> Vec<Test> {
         results_of_calls_seen_late,
     ));
     tests
+}
+
+/// What can't be the function's is refused, as is what is no signature, and a function that isn't measured.
+fn signatures_that_do_not_fit() -> Result<()> {
+    let exe = Build::of("values").stripped().executable()?;
+    let target = Target::start(&exe, &[] as &[&str])?;
+    let pid = target.pid.to_string();
+    for (options, code, message) in [
+        (
+            &["--args", "--signature", "main.maps(m map[string]int) int"][..],
+            1,
+            "the parameters of --signature take 8 bytes, those of the function 24",
+        ),
+        (
+            &["--args", "--signature", "main.other(n int)"],
+            1,
+            "none of the functions to be measured is called main.other",
+        ),
+        (
+            &["--args", "--signature", "main.maps(m Level)"],
+            2,
+            "at character 13, main.Level is a type that is not known",
+        ),
+        (
+            &["--signature", "main.maps(m int)"],
+            2,
+            "add --args, --returns or --where",
+        ),
+        (&["--args"], 1, "tell its parameters with --signature"),
+    ] {
+        let output = Command::new(goinstr())
+            .args(["trace", "--pid", &pid, "--duration", "1s", "main.maps"])
+            .args(options)
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.code() == Some(code) && said.contains(message),
+            "{options:?}: {}: {said}",
+            output.status
+        );
+    }
+    Ok(())
 }
 
 /// A first instruction where no probe can be may change the arguments, and never the results.
@@ -127,11 +210,13 @@ fn results_behind_many_arguments() -> Result<()> {
 }
 
 /// Each call's values, in the order of the calls.
-fn as_told(build: &Build) -> Result<()> {
+fn as_told(build: &Build, signatures: &[&'static str]) -> Result<()> {
+    let mut options = vec!["--args", "--returns", "--value-depth", "3"];
+    options.extend(signatures.iter().flat_map(|given| ["--signature", given]));
     let measured = Case::of(build.clone())
         .command("trace")
         .patterns(&[TOLD])
-        .options(&["--args", "--returns", "--value-depth", "3"])
+        .options(&options)
         .run()?;
     let mut told: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     for line in &measured.truth.lines {

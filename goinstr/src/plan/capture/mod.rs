@@ -1,28 +1,33 @@
 //! Which values of a function's calls are read, by which steps, and what the bytes then mean.
 //!
-//! In: the binary's debug information. Out: a [`CapturePlan`].
+//! In: the binary's debug information, or signatures as they were given. Out: a [`CapturePlan`].
 //! Where values are follows from Go's register ABI; what debug information says about registers and
 //! what pclntab says about the arguments' size must agree with it, or nothing is read: a wrong value is
 //! worse than none.
 
 mod abi;
 mod compile;
+mod places;
 mod redaction;
 mod shape;
+mod signature;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::collections::HashMap;
 
 use goinstr_common::capture::Step;
 
-use self::abi::{Assigned, Part, Place};
+use self::abi::{Assigned, Place};
 use self::compile::Compiler;
 pub use self::redaction::{BadRedaction, Redaction};
 pub use self::shape::{Chunk, Shape, ShapeKind, Word};
+pub use self::signature::{BadSignature, GivenSignature};
+pub use self::unread::Unread;
 use super::ProbePlan;
 use crate::binary::{
-    Arch, DebugTypes, Function, GoBinary, GoKind, Parameter, Signature, TypeRef, TypeSource, Vaddr,
+    DebugTypes, Function, GoBinary, Parameter, Signature, TypeSource, Vaddr, names,
 };
 
 /// How much of a value is read.
@@ -57,6 +62,9 @@ pub struct Wanted {
     pub limits: Limits,
     /// Which of them must not be read.
     pub redaction: Redaction,
+    /// Signatures that hold whatever debug information says; of several of one function the last that agrees
+    /// with the function table.
+    pub signatures: Vec<GivenSignature>,
 }
 
 /// What is read of all functions.
@@ -88,14 +96,10 @@ pub struct FunctionCapture {
     /// Bytes of data in all; 0: nothing is read.
     pub bytes: u32,
     /// Why nothing of it can be read.
-    pub obstacle: Option<&'static str>,
+    pub obstacle: Option<Unread>,
+    /// Whether its signature is one that was given.
+    pub given: bool,
 }
-
-const NO_SIGNATURE: &str = "the binary has no debug information about it";
-const IN_LIBRARY: &str = "it is in a plugin";
-const MOVED: &str =
-    "its calls are seen only after its first instructions, which may have changed them";
-const ASSEMBLY: &str = "it is written in assembly";
 
 impl CapturePlan {
     /// What is `wanted` of the functions of a plan.
@@ -117,16 +121,29 @@ impl CapturePlan {
             .map_or_else(HashMap::new, |types| types.signatures(&addresses));
         let functions = entries
             .iter()
-            .map(|function| {
+            .zip(&plan.functions)
+            .map(|(function, planned)| {
                 let Some(function) = function else {
-                    return FunctionCapture::without(IN_LIBRARY);
+                    return FunctionCapture::without(Unread::InLibrary);
                 };
+                let given = wanted.signatures.iter().rev();
+                let given = given.filter(|given| given.is_of(&planned.name));
+                let mut given =
+                    given.map(|given| FunctionCapture::given(binary, function, given, wanted));
+                if let Some(last) = given.next() {
+                    // Of a generic function's instances, whose names are the same, each has its own.
+                    let agrees = |capture: &FunctionCapture| capture.obstacle.is_none();
+                    return match agrees(&last) {
+                        true => last,
+                        false => given.find(agrees).unwrap_or(last),
+                    };
+                }
                 let signature = signatures.get(&function.entry);
                 match (&types, signature) {
                     (Some(types), Some(signature)) => {
                         FunctionCapture::of(binary, function, types, signature, wanted)
                     }
-                    _ => FunctionCapture::without(NO_SIGNATURE),
+                    _ => FunctionCapture::without(Unread::NoSignature),
                 }
             })
             .collect();
@@ -140,13 +157,14 @@ impl CapturePlan {
 }
 
 impl FunctionCapture {
-    fn without(obstacle: &'static str) -> Self {
+    fn without(obstacle: Unread) -> Self {
         Self {
             obstacle: Some(obstacle),
             ..Self::default()
         }
     }
 
+    /// By what debug information says.
     fn of(
         binary: &GoBinary,
         function: &Function,
@@ -154,24 +172,37 @@ impl FunctionCapture {
         signature: &Signature,
         wanted: &Wanted,
     ) -> Self {
-        if function.is_assembly() {
-            return Self::without(ASSEMBLY);
-        }
-        match binary.call_sites(function) {
-            // Results are where they are, wherever the call was seen to begin.
-            Ok(sites) if sites.entry.keeps_arguments || !wanted.arguments => {}
-            _ => return Self::without(MOVED),
+        if let Some(obstacle) = obstacle(binary, function, wanted) {
+            return Self::without(obstacle);
         }
         let generic = binary.name(function).contains("[go.shape.");
         let width = binary.arguments_size(function).map(u64::from);
-        let assigned = places(
-            &WithDictionary(types),
-            binary.arch(),
-            signature,
-            width,
-            generic,
-        );
+        let assigned = places::places(types, binary.arch(), signature, width, generic);
         Self::compiled(types, signature, &assigned, wanted)
+    }
+
+    /// By what was typed.
+    fn given(
+        binary: &GoBinary,
+        function: &Function,
+        given: &GivenSignature,
+        wanted: &Wanted,
+    ) -> Self {
+        if let Some(obstacle) = obstacle(binary, function, wanted) {
+            return Self::without(obstacle);
+        }
+        let dictionary = dictionary(binary, function);
+        let width = binary.arguments_size(function).map(u64::from);
+        let GivenSignature {
+            types, signature, ..
+        } = given;
+        match places::given(types, binary.arch(), signature, width, dictionary) {
+            Ok(assigned) => Self {
+                given: true,
+                ..Self::compiled(types, signature, &assigned, wanted)
+            },
+            Err(obstacle) => Self::without(obstacle),
+        }
     }
 
     /// The steps and shapes of what is wanted of values whose places are known.
@@ -202,8 +233,36 @@ impl FunctionCapture {
             entry: entry.steps,
             exit: exit.steps,
             obstacle: None,
+            given: false,
         }
     }
+}
+
+/// Why nothing of a function can be read, whatever its signature.
+fn obstacle(binary: &GoBinary, function: &Function, wanted: &Wanted) -> Option<Unread> {
+    if function.is_assembly() {
+        return Some(Unread::Assembly);
+    }
+    match binary.call_sites(function) {
+        // Results are where they are, wherever the call was seen to begin.
+        Ok(sites) if sites.entry.keeps_arguments || !wanted.arguments => None,
+        _ => Some(Unread::Moved),
+    }
+}
+
+/// The number of the hidden parameter that generic code has: behind a receiver, up to Go 1.19 before it
+/// (`src/cmd/compile/internal/noder/`: `stencil.go` then, `reader.go` since). Not so closures, which have theirs
+/// from the function around them, and code that only calls the generic one.
+///
+/// Without debug information an instance's name doesn't say what its type arguments are; which of several
+/// signatures is its own must not depend on a guess about this.
+fn dictionary(binary: &GoBinary, function: &Function) -> Option<usize> {
+    let name = binary.name(function);
+    let shaped = name.contains("[...]") || name.contains("[go.shape.");
+    let generic = shaped && !function.is_wrapper() && !names::is_closure(name);
+    let behind =
+        names::receiver(name).is_some() && binary.go_minor().is_none_or(|minor| minor >= 20);
+    generic.then_some(usize::from(behind))
 }
 
 /// The shapes by name: those without one get a letter and their number.
@@ -226,154 +285,4 @@ fn named(
         shapes.push((name, shape));
     }
     shapes
-}
-
-/// Where the values are: where the ABI puts them if all that is known agrees with that, else, of
-/// parameters, where debug information sees them at the first instruction.
-fn places(
-    types: &dyn TypeSource,
-    arch: Arch,
-    signature: &Signature,
-    width: Option<u64>,
-    generic: bool,
-) -> Assigned {
-    if !in_order(signature) {
-        return Assigned {
-            parameters: vec![Place::Nowhere; signature.parameters.len()],
-            results: vec![Place::Nowhere; signature.results.len()],
-            width: 0,
-        };
-    }
-    let mut agreed: Vec<Assigned> = Vec::new();
-    for (parameters, hidden) in candidates(signature, generic) {
-        let assigned = abi::assign(types, arch, &parameters, &signature.results);
-        let Some(mut assigned) = assigned.filter(|assigned| Some(assigned.width) == width) else {
-            continue;
-        };
-        let seen = parameters.iter().zip(&assigned.parameters);
-        if seen
-            .into_iter()
-            .any(|(p, place)| contradicts(arch, p, place))
-        {
-            continue;
-        }
-        if let Some(hidden) = hidden {
-            assigned.parameters.remove(hidden);
-        }
-        if !agreed.contains(&assigned) {
-            agreed.push(assigned);
-        }
-    }
-    if agreed.len() == 1
-        && let Some(assigned) = agreed.pop()
-    {
-        return assigned;
-    }
-    // Results that are in registers are where they are whatever the parameters.
-    let results = abi::assign(types, arch, &[], &signature.results).map(|a| a.results);
-    let results = results
-        .unwrap_or_default()
-        .into_iter()
-        .map(|place| match place {
-            Place::Registers(parts) => Place::Registers(parts),
-            Place::Stack(_) | Place::Nowhere => Place::Nowhere,
-        });
-    let mut results: Vec<Place> = results.collect();
-    results.resize(signature.results.len(), Place::Nowhere);
-    Assigned {
-        parameters: signature
-            .parameters
-            .iter()
-            .map(|parameter| seen(types, arch, parameter).unwrap_or(Place::Nowhere))
-            .collect(),
-        results,
-        width: 0,
-    }
-}
-
-/// Whether the numbers in the names of results that have none are those of their places: up to Go 1.17
-/// they count the parameters too.
-fn in_order(signature: &Signature) -> bool {
-    let parameters = signature.parameters.len();
-    signature.results.iter().enumerate().all(|(index, result)| {
-        let number = result
-            .name
-            .as_deref()
-            .and_then(|name| name.strip_prefix("~r").or(name.strip_prefix("~b")))
-            .and_then(|number| number.parse::<usize>().ok());
-        number.is_none_or(|number| number == index || number == parameters + index)
-    })
-}
-
-/// The parameters that the function may have in truth, with the index of one that debug information
-/// hides: up to some version, the dictionary of generic code.
-fn candidates(signature: &Signature, generic: bool) -> Vec<(Vec<Parameter>, Option<usize>)> {
-    let known = &signature.parameters;
-    let mut candidates = vec![(known.clone(), None)];
-    let told = known
-        .iter()
-        .any(|parameter| parameter.name.as_deref() == Some(".dict"));
-    if generic && !told {
-        for at in 0..=known.len().min(1) {
-            let mut with = known.clone();
-            with.insert(
-                at,
-                Parameter {
-                    name: Some(".dict".to_owned()),
-                    ty: DICTIONARY,
-                    seen: Vec::new(),
-                },
-            );
-            candidates.push((with, Some(at)));
-        }
-    }
-    candidates
-}
-
-/// The type of a hidden dictionary.
-const DICTIONARY: TypeRef = TypeRef(u64::MAX);
-
-/// Whether debug information sees a part of it in another register.
-fn contradicts(arch: Arch, parameter: &Parameter, place: &Place) -> bool {
-    let Place::Registers(parts) = place else {
-        return !parameter.seen.is_empty();
-    };
-    parameter.seen.iter().any(|seen| {
-        let part = parts.iter().find(|part| part.offset == seen.offset);
-        // Up to Go 1.19 the list of an interface is longer than the interface.
-        part.is_some_and(|part| abi::numbered(arch, seen.register) != Some(part.register))
-    })
-}
-
-/// The registers in which debug information sees all of it.
-fn seen(types: &dyn TypeSource, arch: Arch, parameter: &Parameter) -> Option<Place> {
-    let parts = abi::parts(types, arch, parameter.ty)?;
-    if parts.is_empty() {
-        return None;
-    }
-    let placed = parts.into_iter().map(|part| {
-        let seen = parameter
-            .seen
-            .iter()
-            .find(|seen| seen.offset == part.offset)?;
-        let register = abi::numbered(arch, seen.register)?;
-        Some(Part { register, ..part })
-    });
-    placed.collect::<Option<Vec<Part>>>().map(Place::Registers)
-}
-
-/// Types of which one more is known: the dictionary's.
-struct WithDictionary<'t>(&'t dyn TypeSource);
-
-impl TypeSource for WithDictionary<'_> {
-    fn get(&self, at: TypeRef) -> Option<std::rc::Rc<crate::binary::GoType>> {
-        if at == DICTIONARY {
-            return Some(std::rc::Rc::new(crate::binary::GoType {
-                name: "dictionary".to_owned(),
-                size: 8,
-                kind: GoKind::Uint,
-            }));
-        }
-        self.0.get(at)
-    }
 }

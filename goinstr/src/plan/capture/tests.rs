@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use goinstr_common::capture::{DATA_BYTES, REGISTER_BYTES};
 
+use super::abi::Part;
 use super::*;
-use crate::binary::{Field, GoType};
+use crate::binary::{Arch, Field, GoKind, GoType, TypeRef};
 
 /// Types by their index.
 struct Known(Vec<Rc<GoType>>);
@@ -45,6 +46,7 @@ fn wanted(arguments: bool, results: bool, bytes: u32) -> Wanted {
             ..Limits::default()
         },
         redaction: Redaction::default(),
+        signatures: Vec::new(),
     }
 }
 
