@@ -165,6 +165,7 @@ fn told_entries() -> Result<()> {
         results: false,
         limits: Limits::default(),
         redaction: Redaction::default(),
+        signatures: Vec::new(),
     };
     let values = CapturePlan::of(&binary, &plain, &wanted);
     for (captures, most) in [None, Some(values)].into_iter().zip(MOST) {
