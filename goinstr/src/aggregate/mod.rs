@@ -34,4 +34,4 @@ pub use report::{
 };
 pub use saved::SavedError;
 pub use states::States;
-pub use value::{Content, Value, Values, go_float, hex};
+pub use value::{Content, Deadline, Value, Values, go_float, hex};

@@ -1,5 +1,7 @@
 //! Captured bytes and what they mean → values.
 
+mod context;
+
 use super::value::{Content, Value, Values};
 use crate::plan::{Chunk, Shape, ShapeKind, Word};
 
@@ -23,6 +25,8 @@ pub struct Bytes<'b> {
     pub data: &'b [u8],
     /// The steps that found nothing to read, a bit each.
     pub failed: u64,
+    /// When they were copied, since 1970.
+    pub unix_ns: u64,
     /// Names of dynamic types.
     pub names: &'b dyn TypeNames,
 }
@@ -201,6 +205,11 @@ impl Bytes<'_> {
                 value,
                 text,
             } => self.interface(*first, *table, *value, *text)?,
+            ShapeKind::Context {
+                first,
+                chain,
+                known,
+            } => self.context(*first, chain, *known)?,
             ShapeKind::Cut => Content::Cut,
             ShapeKind::Redacted => Content::Redacted,
             ShapeKind::Unknown(why) => Content::Unreadable((*why).to_owned()),

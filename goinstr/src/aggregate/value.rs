@@ -70,6 +70,13 @@ pub enum Content {
         /// The value.
         value: Option<Box<Value>>,
     },
+    /// A context, and until when it lets its work go on.
+    Context {
+        /// Its type, or the type's address where it has no name that can be read.
+        dynamic: String,
+        /// Its own deadline or the nearest parent's.
+        deadline: Deadline,
+    },
     /// A pointer, slice, map, channel, function or interface that is nil.
     Nil,
     /// Nested too deeply, or more than one call has room for.
@@ -78,6 +85,22 @@ pub enum Content {
     Redacted,
     /// It can't be had, and why.
     Unreadable(String),
+}
+
+/// A context's deadline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// It has none.
+    None,
+    /// By the wall clock it was made with.
+    At {
+        /// Since 1970.
+        unix_ns: i64,
+        /// From when the context was read on; negative: it is over.
+        left_ns: i64,
+    },
+    /// Not to be had, and why.
+    Unknown(String),
 }
 
 impl Values {
@@ -105,6 +128,13 @@ impl Value {
             Content::Pointer(_, to) => to.as_deref().map_or(0, boxed),
             Content::Interface { dynamic, value } => {
                 dynamic.len() + value.as_deref().map_or(0, boxed)
+            }
+            Content::Context { dynamic, deadline } => {
+                dynamic.len()
+                    + match deadline {
+                        Deadline::Unknown(why) => why.len(),
+                        Deadline::None | Deadline::At { .. } => 0,
+                    }
             }
             Content::Unreadable(why) => why.len(),
             Content::Bool(_)
@@ -238,6 +268,17 @@ impl Serialize for Value {
                 map.serialize_entry("dynamic", dynamic)?;
                 if let Some(value) = value {
                     map.serialize_entry("value", value)?;
+                }
+            }
+            Content::Context { dynamic, deadline } => {
+                map.serialize_entry("dynamic", dynamic)?;
+                match deadline {
+                    Deadline::None => map.serialize_entry("no_deadline", &true)?,
+                    Deadline::At { unix_ns, left_ns } => {
+                        map.serialize_entry("deadline_unix_ns", unix_ns)?;
+                        map.serialize_entry("left_ns", left_ns)?;
+                    }
+                    Deadline::Unknown(why) => map.serialize_entry("deadline_unknown", why)?,
                 }
             }
             Content::Nil => map.serialize_entry("nil", &true)?,

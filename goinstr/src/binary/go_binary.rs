@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::context_layout;
 use super::elf::Elf;
 use super::error::{BinaryError, Fault};
 use super::function::{Function, Kinds, Origin};
@@ -42,6 +43,7 @@ pub struct GoBinary {
     foreign_names: Vec<String>,
     pub(super) symtab: Option<Symtab>,
     inlined: OnceLock<Option<InlineIndex>>,
+    context_deadline: OnceLock<Option<u32>>,
 }
 
 impl GoBinary {
@@ -75,6 +77,7 @@ impl GoBinary {
             foreign_names: Vec::new(),
             symtab,
             inlined: OnceLock::new(),
+            context_deadline: OnceLock::new(),
         };
         binary.refuse_old()?;
         binary.functions = binary.list().map_err(on)?;
@@ -397,6 +400,12 @@ impl GoBinary {
                     .to_owned(),
                 arch: self.arch().name(),
             })
+    }
+
+    /// Where in a `context.timerCtx` its deadline is; `None` where that isn't known.
+    pub fn context_deadline(&self) -> Option<u32> {
+        let look = || context_layout::deadline(&self.elf, self.go_minor());
+        *self.context_deadline.get_or_init(look)
     }
 
     /// The import paths whose functions are the main module's: `main`, as the main package calls

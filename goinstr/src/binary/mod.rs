@@ -6,6 +6,7 @@ mod address;
 mod arch;
 mod build_info;
 pub mod code;
+mod context_layout;
 mod debug_types;
 mod dwarf;
 mod dwarf_units;

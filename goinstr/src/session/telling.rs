@@ -112,16 +112,18 @@ impl Telling {
         let plan = config.plan.captures.as_ref()?;
         let captured = beside.captured.as_ref()?;
         let function = plan.functions.get(call.func as usize)?;
-        let read = |shapes, failed: Option<u64>| {
+        let read = |shapes, failed: Option<u64>, at_ns: u64| {
             let bytes = Bytes {
                 data: &captured.data,
                 failed: failed?,
+                unix_ns: self.clock.unix_ns(at_ns),
                 names: &self.names,
             };
             Some(values(shapes, bytes))
         };
-        let args = read(&function.parameters, captured.entry_failed);
-        let returns = read(&function.results, captured.exit_failed);
+        let end_ns = call.start_ns.saturating_add(call.duration_ns);
+        let args = read(&function.parameters, captured.entry_failed, call.start_ns);
+        let returns = read(&function.results, captured.exit_failed, end_ns);
         Some(CallValues {
             args: args.filter(|_| plan.arguments),
             returns: returns.filter(|_| plan.results),

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::human::visible;
-use crate::aggregate::{Content, Value, Values, go_float, hex};
+use crate::aggregate::{Content, Deadline, Value, Values, go_float, hex};
 
 /// Longer lines are cut: the rest is in the JSON.
 const LONGEST: usize = 1200;
@@ -139,11 +139,30 @@ fn value(text: &mut String, of: &Value) {
             }
             Ok(())
         }
+        Content::Context { dynamic, deadline } => {
+            text.push_str(&visible(dynamic));
+            match deadline {
+                Deadline::None => write!(text, "(no deadline)"),
+                Deadline::At { left_ns, .. } if *left_ns < 0 => {
+                    let over = left_ns.saturating_neg();
+                    write!(text, "(deadline {} ago)", go_duration(micros(over)))
+                }
+                Deadline::At { left_ns, .. } => {
+                    write!(text, "(deadline in {})", go_duration(micros(*left_ns)))
+                }
+                Deadline::Unknown(why) => write!(text, "(deadline unknown: {})", visible(why)),
+            }
+        }
         Content::Nil => write!(text, "nil"),
         Content::Cut => write!(text, "…"),
         Content::Redacted => write!(text, "[redacted]"),
         Content::Unreadable(why) => write!(text, "[unreadable: {}]", visible(why)),
     };
+}
+
+/// Whole microseconds: less is between the clocks.
+fn micros(ns: i64) -> i64 {
+    ns / 1_000 * 1_000
 }
 
 /// As Go quotes it: what would steer a terminal is spelt.

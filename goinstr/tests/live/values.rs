@@ -59,6 +59,17 @@ pub fn tests() -> Vec<Test> {
             as_told(&Build::of("values").with(toolchain).stripped(), &SIGNATURES)
         }));
     }
+    for toolchain in toolchain::all() {
+        let build = move || Build::of("values").with(toolchain);
+        tests.push(test(
+            format!("values::deadlines_{}", toolchain.version),
+            move || deadlines(&build(), &[]),
+        ));
+        tests.push(test(
+            format!("values::deadlines_by_signature_{}", toolchain.version),
+            move || deadlines(&build().stripped(), &["--signature", WAITS]),
+        ));
+    }
     tests.push(test(
         "values::signatures_that_do_not_fit",
         signatures_that_do_not_fit,
@@ -79,6 +90,58 @@ pub fn tests() -> Vec<Test> {
         results_of_calls_seen_late,
     ));
     tests
+}
+
+const WAITS: &str = "main.waits(ctx context.Context, d time.Duration) context.Context";
+
+/// A clock of the target and one of goinstr's may differ by so much.
+const CLOCKS_NS: i64 = 20_000_000;
+
+/// Of each context what it says itself: as an argument and as a result.
+fn deadlines(build: &Build, options: &[&'static str]) -> Result<()> {
+    let options = ["--args", "--returns"].iter().chain(options).copied();
+    let measured = Case::of(build.clone())
+        .command("trace")
+        .patterns(&["main.waits"])
+        .options(&options.collect::<Vec<_>>())
+        .run()?;
+    let lines = measured.truth.lines.iter();
+    let told: Vec<&Value> = lines.filter(|line| line["type"] == "deadline").collect();
+    let mut calls: Vec<_> = measured.report.calls.iter().collect();
+    calls.sort_by_key(|call| call.start_unix_ns);
+    ensure!(told.len() > 10 && told.len() == calls.len(), "{told:?}");
+    let mut known = 0;
+    for (call, line) in calls.into_iter().zip(told) {
+        let args = call.args.as_ref().context("no arguments")?;
+        let returns = call.returns.as_ref().context("no results")?;
+        ensure!(args["d"]["value"] == 1_000_000_000, "{args}");
+        for seen in [&args["ctx"], &returns["r0"]] {
+            let told = format!("{seen}, told: {line}");
+            ensure!(seen["dynamic"] == line["dynamic"], "{told}");
+            let (Some(unix), Some(left)) =
+                (seen["deadline_unix_ns"].as_i64(), seen["left_ns"].as_i64())
+            else {
+                // One that isn't known is said to be so, where the target has one too.
+                let nil = seen["nil"] == true;
+                let none = seen["no_deadline"] == true && line["unix_ns"].is_null();
+                let why = seen["deadline_unknown"].as_str().unwrap_or_default();
+                let unknown = why.contains("parents") || why.contains("main.own has its own way");
+                ensure!(nil || none || unknown, "{told}");
+                continue;
+            };
+            known += 1;
+            ensure!(line["unix_ns"] == unix, "{told}");
+            let bound = |field: &str| line[field].as_i64().context("no bound");
+            let (most, least) = (bound("before_ns")?, bound("after_ns")?);
+            ensure!(
+                (least - CLOCKS_NS..=most + CLOCKS_NS).contains(&left),
+                "{told}"
+            );
+        }
+    }
+    // The target has five that the table of parents leads to.
+    ensure!(known == 10, "{known} deadlines");
+    Ok(())
 }
 
 /// What can't be the function's is refused, as is what is no signature, and a function that isn't measured.

@@ -159,7 +159,50 @@ func grows(n int, s string) int {
 }
 
 //go:noinline
-func waits(ctx context.Context, d time.Duration) error { calls++; return ctx.Err() }
+func waits(ctx context.Context, d time.Duration) context.Context { calls++; return ctx }
+
+// own has a deadline that nobody but itself knows the place of.
+type own struct{ context.Context }
+
+// contexts are some with a deadline, some without, and their parents.
+func contexts() []context.Context {
+	ctx, _ := context.WithDeadline(context.WithValue(context.Background(), Level(1), 2), time.Now().Add(time.Hour))
+	past, _ := context.WithTimeout(ctx, -time.Second)
+	wall, _ := context.WithDeadline(context.TODO(), time.Unix(4000000000, 123456789))
+	child, _ := context.WithCancel(context.WithValue(ctx, Level(2), 3))
+	later, _ := context.WithTimeout(child, 2*time.Hour)
+	plain, _ := context.WithCancel(context.Background())
+	deep := ctx
+	for i := 0; i < 20; i++ {
+		deep = context.WithValue(deep, Level(i), i)
+	}
+	all := []context.Context{ctx, past, wall, child, later, plain, context.Background(), nil, deep, own{ctx}, &own{ctx}}
+	return append(all, newer(child)...)
+}
+
+// newer are contexts that only newer versions of Go have.
+var newer = func(context.Context) []context.Context { return nil }
+
+// deadlines tells of each context when it is over, by itself, and how long before and after the call.
+func deadlines() {
+	for _, ctx := range contexts() {
+		line := map[string]any{"type": "deadline"}
+		until, ok := time.Time{}, false
+		if ctx != nil {
+			until, ok = ctx.Deadline()
+			line["dynamic"] = reflect.TypeOf(ctx).String()
+		}
+		if ok {
+			line["unix_ns"] = until.UnixNano()
+			line["before_ns"] = until.UnixNano() - time.Now().UnixNano()
+		}
+		waits(ctx, time.Second)
+		if ok {
+			line["after_ns"] = until.UnixNano() - time.Now().UnixNano()
+		}
+		handshake.Say(line)
+	}
+}
 
 //go:noinline
 func login(user, password string, token []byte) bool { calls++; return password != "" }
@@ -415,11 +458,7 @@ func main() {
 	for _, line := range told {
 		handshake.Say(line)
 	}
-	deadline := time.Now().Add(time.Hour)
-	ctx, cancel := context.WithDeadline(context.WithValue(context.Background(), Level(1), 2), deadline)
-	_ = waits(context.WithValue(ctx, Level(2), 3), time.Second)
-	handshake.Say(map[string]any{"type": "deadline", "unix_ns": deadline.UnixNano()})
-	cancel()
+	deadlines()
 	runtime.KeepAlive(sinkOf)
 	handshake.Done()
 }

@@ -24,6 +24,7 @@ fn read_as(dynamic: &'static str, kind: ShapeKind, words: &[u64], failed: u64) -
     let bytes = Bytes {
         data: &data,
         failed,
+        unix_ns: 0,
         names: &Known(dynamic),
     };
     let Values(mut read) = values(&[("v".to_owned(), shape(kind))], bytes);

@@ -5,8 +5,8 @@ use goinstr_common::capture::{
 };
 
 use super::abi::{Part, Place, Register};
-use super::shape::{Chunk, Shape, ShapeKind, Word};
-use super::{Limits, Redaction};
+use super::shape::{Chunk, ContextStep, Shape, ShapeKind, Word};
+use super::{Limits, Redaction, Wanted};
 use crate::binary::{Field, GoKind, TypeRef, TypeSource};
 
 /// Bytes between the stack pointer at a function's first instruction and its arguments on the stack: on
@@ -18,6 +18,10 @@ const STEP_MOST: u32 = STEP_BYTES as u32 - 8;
 const POINTEE_MOST: u64 = 512;
 /// Types inside of each other, whatever the limit: a type may be nested in itself only behind an address.
 const NESTED: u32 = 32;
+/// A context and its parents that are looked at: a request's has a handful in servers that were looked at.
+const CONTEXTS: usize = 8;
+/// `runtime.itab`: the interface's type, then the value's.
+const TYPE_IN_ITAB: u32 = 8;
 /// Fields and elements of one function's values.
 const SHAPES: usize = 1024;
 
@@ -26,6 +30,8 @@ pub(super) struct Compiler<'t> {
     types: &'t dyn TypeSource,
     limits: Limits,
     redaction: &'t Redaction,
+    /// Tells where in a `context.timerCtx` the deadline is, if that is known.
+    deadline: &'t dyn Fn() -> Option<u32>,
     /// Where the noted registers begin in the data.
     registers: u32,
     pub steps: Vec<Step>,
@@ -50,31 +56,36 @@ impl<'t> Compiler<'t> {
     /// A compiler for the entry, at the beginning of the data. It leaves room for the registers at the
     /// return: the kernel side notes these whatever is asked for, and without room for them behind the
     /// arguments it would do so over them.
-    pub fn at_entry(types: &'t dyn TypeSource, limits: Limits, redaction: &'t Redaction) -> Self {
-        Self::new(types, limits, redaction, 0, DATA_BYTES - REGISTER_BYTES)
+    pub fn at_entry(
+        types: &'t dyn TypeSource,
+        wanted: &'t Wanted,
+        deadline: &'t dyn Fn() -> Option<u32>,
+    ) -> Self {
+        Self::new(types, wanted, deadline, 0, DATA_BYTES - REGISTER_BYTES)
     }
 
     /// A compiler for the return, whose data begin where the entry's end.
     pub fn at_return(
         types: &'t dyn TypeSource,
-        limits: Limits,
-        redaction: &'t Redaction,
+        wanted: &'t Wanted,
+        deadline: &'t dyn Fn() -> Option<u32>,
         at: u32,
     ) -> Self {
-        Self::new(types, limits, redaction, at, DATA_BYTES)
+        Self::new(types, wanted, deadline, at, DATA_BYTES)
     }
 
     fn new(
         types: &'t dyn TypeSource,
-        limits: Limits,
-        redaction: &'t Redaction,
+        wanted: &'t Wanted,
+        deadline: &'t dyn Fn() -> Option<u32>,
         at: u32,
         room: usize,
     ) -> Self {
         Self {
             types,
-            limits,
-            redaction,
+            limits: wanted.limits,
+            redaction: &wanted.redaction,
+            deadline,
             registers: at,
             steps: Vec::new(),
             next: at + REGISTER_BYTES as u32,
@@ -227,6 +238,10 @@ impl<'t> Compiler<'t> {
                     .then(|| self.pointee(*target, address, depth, level))
                     .flatten();
                 ShapeKind::Pointer { address, to }
+            }
+            GoKind::Interface { empty: false } if found.name == "context.Context" => {
+                let (first, second) = (word(0, 8), word(8, 8));
+                self.context(first, second)
             }
             GoKind::Interface { empty } => {
                 let (first, second) = (word(0, 8), word(8, 8));
@@ -383,9 +398,34 @@ impl<'t> Compiler<'t> {
         ShapeKind::Array(items, length)
     }
 
+    /// The context and its parents, each of which has its own as its first field.
+    fn context(&mut self, first: Word, second: Word) -> ShapeKind {
+        let (mut table, mut value) = (first, second);
+        let mut chain = Vec::new();
+        let known = (self.deadline)();
+        for _ in 0..known.map_or(1, |_| CONTEXTS) {
+            let Some(described) = self.step(table, TYPE_IN_ITAB, 8, None) else {
+                break;
+            };
+            let parent = known.and_then(|_| self.step(value, 0, 16, None));
+            chain.push(ContextStep {
+                table: described,
+                parent,
+                deadline: known.and_then(|at| self.step(value, at, 24, None)),
+            });
+            let Some(parent) = parent else { break };
+            (table, value) = (Word::Data(parent.at), Word::Data(parent.at + 8));
+        }
+        ShapeKind::Context {
+            first,
+            chain,
+            known: known.is_some(),
+        }
+    }
+
     fn interface(&mut self, empty: bool, first: Word, second: Word) -> ShapeKind {
-        // `runtime.itab`: the interface's type, then the value's.
-        let table = (!empty).then(|| self.step(first, 8, 8, None)).flatten();
+        let table = (!empty).then(|| self.step(first, TYPE_IN_ITAB, 8, None));
+        let table = table.flatten();
         let value = self.step(second, 0, 16, None);
         let text = value.and_then(|value| {
             let (address, length) = (Word::Data(value.at), Word::Data(value.at + 8));

@@ -22,7 +22,7 @@ use goinstr_common::capture::Step;
 use self::abi::{Assigned, Place};
 use self::compile::Compiler;
 pub use self::redaction::{BadRedaction, Redaction};
-pub use self::shape::{Chunk, Shape, ShapeKind, Word};
+pub use self::shape::{Chunk, ContextStep, Shape, ShapeKind, Word};
 pub use self::signature::{BadSignature, GivenSignature};
 pub use self::unread::Unread;
 use super::ProbePlan;
@@ -178,7 +178,9 @@ impl FunctionCapture {
         let generic = binary.name(function).contains("[go.shape.");
         let width = binary.arguments_size(function).map(u64::from);
         let assigned = places::places(types, binary.arch(), signature, width, generic);
-        Self::compiled(types, signature, &assigned, wanted)
+        Self::compiled(types, signature, &assigned, wanted, &|| {
+            binary.context_deadline()
+        })
     }
 
     /// By what was typed.
@@ -199,7 +201,9 @@ impl FunctionCapture {
         match places::given(types, binary.arch(), signature, width, dictionary) {
             Ok(assigned) => Self {
                 given: true,
-                ..Self::compiled(types, signature, &assigned, wanted)
+                ..Self::compiled(types, signature, &assigned, wanted, &|| {
+                    binary.context_deadline()
+                })
             },
             Err(obstacle) => Self::without(obstacle),
         }
@@ -211,15 +215,16 @@ impl FunctionCapture {
         signature: &Signature,
         assigned: &Assigned,
         wanted: &Wanted,
+        deadline: &dyn Fn() -> Option<u32>,
     ) -> Self {
-        let mut entry = Compiler::at_entry(types, wanted.limits, &wanted.redaction);
+        let mut entry = Compiler::at_entry(types, wanted, deadline);
         let parameters = if wanted.arguments {
             named(&mut entry, &signature.parameters, &assigned.parameters, "p")
         } else {
             Vec::new()
         };
         let exit_at = entry.end();
-        let mut exit = Compiler::at_return(types, wanted.limits, &wanted.redaction, exit_at);
+        let mut exit = Compiler::at_return(types, wanted, deadline, exit_at);
         let results = if wanted.results {
             named(&mut exit, &signature.results, &assigned.results, "r")
         } else {

@@ -31,6 +31,17 @@ pub struct Shape {
     pub kind: ShapeKind,
 }
 
+/// What is read of a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextStep {
+    /// Has its type's address.
+    pub table: Chunk,
+    /// Has its parent, if it is a type that has one: an interface.
+    pub parent: Option<Chunk>,
+    /// Has its deadline, if it is a `context.timerCtx`: a `time.Time`.
+    pub deadline: Option<Chunk>,
+}
+
 /// What bytes mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShapeKind {
@@ -107,6 +118,15 @@ pub enum ShapeKind {
         value: Option<Chunk>,
         /// The bytes of a string, if that is what stands there.
         text: Option<Chunk>,
+    },
+    /// A `context.Context`.
+    Context {
+        /// Its first word.
+        first: Word,
+        /// It, then each one's parent, as far as they are looked at.
+        chain: Vec<ContextStep>,
+        /// Whether it is known where a deadline is.
+        known: bool,
     },
     /// Nested too deeply, or beyond what one call's data has room for.
     Cut,

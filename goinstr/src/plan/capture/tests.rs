@@ -62,7 +62,7 @@ fn compiled(
         parameters,
         results,
     };
-    FunctionCapture::compiled(types, &signature, &assigned, wanted)
+    FunctionCapture::compiled(types, &signature, &assigned, wanted, &|| None)
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn types_that_contain_themselves_come_to_an_end() {
         parameters: vec![Place::Stack(0); 4],
         ..Assigned::default()
     };
-    let function = FunctionCapture::compiled(&types, &signature, &assigned, &deep);
+    let function = FunctionCapture::compiled(&types, &signature, &assigned, &deep, &|| None);
     assert_eq!(function.parameters.len(), 4);
 }
 
