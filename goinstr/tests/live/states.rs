@@ -5,7 +5,11 @@ use serde_json::Value;
 
 use crate::{
     Test,
-    support::{build::Build, case::Case, toolchain},
+    support::{
+        build::Build,
+        case::Case,
+        toolchain::{self, Toolchain},
+    },
     test,
 };
 
@@ -25,6 +29,14 @@ pub fn tests() -> Vec<Test> {
             })
         })
         .collect();
+    // runtime/metrics tells of assists since Go 1.20.
+    let tells = |toolchain: &&Toolchain| !toolchain.version.starts_with("1.19.");
+    for toolchain in toolchain::all().iter().filter(tells) {
+        let name = format!("states::gc_assists_{}", toolchain.version);
+        tests.push(test(name, || {
+            attempts(|| gc_assists(&Build::of("assists").with(toolchain)))
+        }));
+    }
     tests.push(test("states::of_single_calls", single_calls));
     tests.push(test("states::without_symbols", || {
         as_told(&Build::of("states").stripped())
@@ -32,7 +44,7 @@ pub fn tests() -> Vec<Test> {
     tests
 }
 
-const SLOW: [&str; 12] = [
+const SLOW: [&str; 13] = [
     "main.computes",
     "main.sleeps",
     "main.locks",
@@ -44,18 +56,51 @@ const SLOW: [&str; 12] = [
     "main.waitsForCond",
     "main.readsNetwork",
     "main.blocksInKernel",
+    "main.syncsToDisk",
     "main.starves",
 ];
 
 fn as_told(build: &Build) -> Result<()> {
+    attempts(|| once(build))
+}
+
+fn attempts(once: impl Fn() -> Result<()>) -> Result<()> {
     let mut last = Ok(());
     for _ in 0..ATTEMPTS {
-        last = once(build);
+        last = once();
         if last.is_ok() {
             break;
         }
     }
     last
+}
+
+/// What a goroutine that allocates has to do for the collector, held against the runtime's own account of it.
+fn gc_assists(build: &Build) -> Result<()> {
+    let measured = Case::of(build.clone())
+        .patterns(&["main.allocates"])
+        .options(&["--states"])
+        .exact()?;
+    let function = measured.report.function("main.allocates")?;
+    let states = function.states.as_ref().context("no states")?;
+    adds_up(states, function.total_ns)?;
+    let lines = &measured.truth.lines;
+    let line = lines.iter().find(|line| line["type"] == "assists");
+    let line = line.context("the target told nothing")?;
+    let helped = states["waiting"]["GC assist marking"].as_f64();
+    let helped = helped.with_context(|| format!("no assists: {states}, told: {line}"))?;
+    let told = line["assisted_ns"].as_f64();
+    let told = told.context("the runtime didn't tell")?;
+    let slack = TOLERANCE_NS * line["calls"].as_f64().context("no calls")?;
+    // While it helps it may lose its CPU, which the runtime's clock doesn't know.
+    let runnable = states["runnable_ns"].as_f64().context("no time")?;
+    let least = told * (1.0 - TOLERANCE) - slack;
+    let most = told * (1.0 + TOLERANCE) + slack;
+    ensure!(
+        helped + runnable >= least && helped <= most,
+        "{helped} ns of assists, told: {line}; all: {states}"
+    );
+    Ok(())
 }
 
 fn once(build: &Build) -> Result<()> {

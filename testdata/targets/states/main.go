@@ -4,6 +4,7 @@ package main
 
 import (
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -140,6 +141,30 @@ func blocksInKernel() {
 	}
 }
 
+// disk is a file without a name, and inDisk how long the system calls of syncsToDisk took.
+var (
+	disk   int
+	inDisk time.Duration
+	page   = make([]byte, 4<<20)
+)
+
+// syncsToDisk writes and syncs until that took the amount by its own clock.
+//
+//go:noinline
+func syncsToDisk() {
+	for until := inDisk + amount; inDisk < until; {
+		began := time.Now()
+		_, err := syscall.Pwrite(disk, page, 0)
+		if err == nil {
+			err = syscall.Fsync(disk)
+		}
+		inDisk += time.Since(began)
+		if err != nil {
+			panic(err)
+		}
+	}
+}
+
 //go:noinline
 func starves(ready chan bool) {
 	// The only P goes to a goroutine that keeps it for as long.
@@ -256,6 +281,31 @@ func computing() {
 	runtime.UnlockOSThread()
 }
 
+// syncing calls what waits for the disk.
+func syncing() {
+	s := tell("syncsToDisk", "syscall", "")
+	for i := 0; i < rounds; i++ {
+		s.calls.In()
+		began, before := time.Now(), inDisk
+		syncsToDisk()
+		s.took += time.Since(began)
+		s.part += inDisk - before
+		s.calls.Out()
+	}
+}
+
+// open makes a file that is gone when the program is.
+func open() {
+	file, err := os.CreateTemp("", "goinstr-states-")
+	if err != nil {
+		panic(err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		panic(err)
+	}
+	disk = int(file.Fd())
+}
+
 // starving makes a goroutine wait for the only P.
 func starving() {
 	s := tell("starves", "runnable", "")
@@ -274,9 +324,11 @@ func starving() {
 
 func main() {
 	connect()
+	open()
 	handshake.Ready()
 	waits()
 	computing()
+	syncing()
 	starving()
 	handshake.Settle(0)
 	for name, s := range all {
