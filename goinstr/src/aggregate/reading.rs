@@ -1,6 +1,8 @@
 //! Captured bytes and what they mean → values.
 
 mod context;
+mod errno;
+mod error;
 
 use super::value::{Content, Value, Values};
 use crate::plan::{Chunk, Shape, ShapeKind, Word};
@@ -16,6 +18,10 @@ const NOT_READ: &str = "it was not read";
 pub trait TypeNames {
     /// The name as Go prints it; `None` where it can't be read.
     fn name(&self, address: u64) -> Option<String>;
+
+    /// The names and offsets of the strings among the fields of the structure that a value of the type
+    /// is, or points to; of a string an empty name.
+    fn strings(&self, address: u64) -> Vec<(String, u32)>;
 }
 
 /// The bytes of one call, and which steps found nothing.
@@ -210,6 +216,7 @@ impl Bytes<'_> {
                 chain,
                 known,
             } => self.context(*first, chain, *known)?,
+            ShapeKind::Error(shape) => self.error(shape)?,
             ShapeKind::Cut => Content::Cut,
             ShapeKind::Redacted => Content::Redacted,
             ShapeKind::Unknown(why) => Content::Unreadable((*why).to_owned()),

@@ -12,6 +12,20 @@ const EXTRA_STAR: u8 = 2;
 const STR: usize = 40;
 /// `abi.Type` up to the end of `Str`.
 const DESCRIPTION: usize = STR + size_of::<i32>();
+/// `abi.Type.Kind_`, whose low bits are a `reflect.Kind`.
+const KIND: u64 = 23;
+const KIND_MASK: u8 = 31;
+const POINTER_KIND: u8 = 22;
+const STRING_KIND: u8 = 24;
+const STRUCT_KIND: u8 = 25;
+/// `abi.PtrType.Elem`, `abi.StructType.PkgPath`: what is behind `abi.Type`.
+const BEHIND: u64 = 48;
+/// `abi.StructType.Fields`, a slice of `abi.StructField`: name, type, offset.
+const FIELDS: u64 = BEHIND + 8;
+const FIELD_SIZE: u64 = 24;
+/// Where strings may begin that are looked for, and fields that are looked at.
+const WITHIN: u64 = 16;
+const MOST_FIELDS: u64 = 16;
 /// Longer names are cut.
 const LONGEST: usize = 512;
 
@@ -28,7 +42,63 @@ pub fn type_name(
     read(address, &mut description)?;
     let offset = i32::from_le_bytes(*description.get(STR..)?.first_chunk()?);
     let star = description.get(TFLAG)? & EXTRA_STAR != 0;
-    let name = types.wrapping_add_signed(i64::from(offset));
+    let text = text(&read, types.wrapping_add_signed(i64::from(offset)))?;
+    match text.strip_prefix('*') {
+        Some(without) if star => Some(without.to_owned()),
+        _ => (!text.is_empty()).then_some(text),
+    }
+}
+
+/// The strings that begin in the first [`WITHIN`] bytes of the structure that a value of the type at `address` is,
+/// or points to, with their offsets; of a string one without a name. `None`: it is neither.
+///
+/// As [`type_name`]; `minor`: of the program's Go, up to 1.18 of which offsets of fields had another form
+/// (`offsetEmbed`): nothing is said of these.
+pub fn type_strings(
+    read: impl Fn(u64, &mut [u8]) -> Option<()>,
+    address: u64,
+    minor: u32,
+) -> Option<Vec<(String, u32)>> {
+    if minor < 19 {
+        return None;
+    }
+    let word = |at: u64| {
+        let mut bytes = [0; 8];
+        read(at, &mut bytes)?;
+        Some(u64::from_le_bytes(bytes))
+    };
+    let kind = |at: u64| {
+        let mut kind = [0];
+        read(at.wrapping_add(KIND), &mut kind)?;
+        Some(kind[0] & KIND_MASK)
+    };
+    let mut structure = address;
+    match kind(address)? {
+        STRING_KIND => return Some(vec![(String::new(), 0)]),
+        POINTER_KIND => structure = word(address.wrapping_add(BEHIND))?,
+        _ => {}
+    }
+    if kind(structure)? != STRUCT_KIND {
+        return None;
+    }
+    let fields = word(structure.wrapping_add(FIELDS))?;
+    let count = word(structure.wrapping_add(FIELDS + 8))?;
+    let mut found = Vec::new();
+    for index in 0..count.min(MOST_FIELDS) {
+        let field = fields.wrapping_add(index * FIELD_SIZE);
+        let offset = word(field.wrapping_add(16))?;
+        if offset > WITHIN {
+            break;
+        }
+        if kind(word(field.wrapping_add(8))?)? == STRING_KIND {
+            found.push((text(&read, word(field)?)?, u32::try_from(offset).ok()?));
+        }
+    }
+    Some(found)
+}
+
+/// The text of the `abi.Name` at an address.
+fn text(read: &impl Fn(u64, &mut [u8]) -> Option<()>, name: u64) -> Option<String> {
     // Flags, then the length, 7 bits a byte.
     let mut head = [0; 3];
     read(name, &mut head)?;
@@ -47,10 +117,7 @@ pub fn type_name(
         }
         Err(_) => return None,
     };
-    match text.strip_prefix('*') {
-        Some(without) if star => Some(without.to_owned()),
-        _ => (!text.is_empty()).then_some(text),
-    }
+    Some(text)
 }
 
 #[cfg(test)]

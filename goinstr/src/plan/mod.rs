@@ -19,8 +19,8 @@ mod wait_slots;
 
 pub use build::plan;
 pub use capture::{
-    BadRedaction, BadSignature, CapturePlan, Chunk, ContextStep, FunctionCapture, GivenSignature,
-    Limits, Redaction, Shape, ShapeKind, Unread, Wanted, Word,
+    BadRedaction, BadSignature, CapturePlan, Chunk, ContextStep, ErrorShape, FunctionCapture,
+    GivenSignature, InnerShape, Limits, Redaction, Shape, ShapeKind, Unread, Wanted, Word,
 };
 pub use choice::choose;
 pub use coverage::{CoverFunction, CoverPlan, CoverSite, Level, SourceFile, SourceLine, cover};

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 use super::Config;
 use crate::aggregate::TypeNames;
-use crate::binary::type_name;
+use crate::binary::{type_name, type_strings};
+use crate::plan::Redaction;
 use crate::target::Memory;
 
 /// Names kept: those of a program's types that ever stood in an interface that was read.
@@ -20,6 +21,9 @@ pub(super) struct TargetTypes {
     /// Where the descriptions begin in the process.
     types: Option<u64>,
     known: RefCell<HashMap<u64, Option<String>>>,
+    strings: RefCell<HashMap<u64, Vec<(String, u32)>>>,
+    go_minor: Option<u32>,
+    redaction: Option<Redaction>,
 }
 
 impl TargetTypes {
@@ -35,6 +39,9 @@ impl TargetTypes {
             memory: process.and_then(|process| Memory::open(process.pid()).ok()),
             types,
             known: RefCell::default(),
+            strings: RefCell::default(),
+            redaction: captures.map(|captures| captures.redaction.clone()),
+            go_minor: captures.and_then(|captures| captures.go_minor),
         }
     }
 
@@ -42,6 +49,15 @@ impl TargetTypes {
         let (memory, types) = (self.memory.as_ref()?, self.types?);
         let read = |address, bytes: &mut [u8]| memory.read_exact(address, bytes).ok();
         type_name(read, types, address)
+    }
+
+    fn read_strings(&self, address: u64) -> Option<Vec<(String, u32)>> {
+        let memory = self.memory.as_ref()?;
+        let read = |address, bytes: &mut [u8]| memory.read_exact(address, bytes).ok();
+        let mut strings = type_strings(read, address, self.go_minor?)?;
+        let hidden = |name: &str| self.redaction.as_ref().is_none_or(|r| r.hides(name));
+        strings.retain(|(name, _)| !hidden(name));
+        Some(strings)
     }
 }
 
@@ -56,5 +72,17 @@ impl TypeNames for TargetTypes {
             known.insert(address, name.clone());
         }
         name
+    }
+
+    fn strings(&self, address: u64) -> Vec<(String, u32)> {
+        if let Some(known) = self.strings.borrow().get(&address) {
+            return known.clone();
+        }
+        let read = self.read_strings(address).unwrap_or_default();
+        let mut known = self.strings.borrow_mut();
+        if known.len() < KEPT {
+            known.insert(address, read.clone());
+        }
+        read
     }
 }

@@ -66,6 +66,10 @@ pub fn tests() -> Vec<Test> {
             move || deadlines(&build(), &[]),
         ));
         tests.push(test(
+            format!("values::failures_{}", toolchain.version),
+            move || failures(&build()),
+        ));
+        tests.push(test(
             format!("values::deadlines_by_signature_{}", toolchain.version),
             move || deadlines(&build().stripped(), &["--signature", WAITS]),
         ));
@@ -90,6 +94,48 @@ pub fn tests() -> Vec<Test> {
         results_of_calls_seen_late,
     ));
     tests
+}
+
+/// Of each error what it says itself, or what it is made of.
+fn failures(build: &Build) -> Result<()> {
+    let measured = Case::of(build.clone())
+        .command("trace")
+        .patterns(&["main.fails"])
+        .options(&["--returns"])
+        .run()?;
+    let lines = measured.truth.lines.iter();
+    let told: Vec<&Value> = lines.filter(|line| line["type"] == "failure").collect();
+    let mut calls: Vec<_> = measured.report.calls.iter().collect();
+    calls.sort_by_key(|call| call.start_unix_ns);
+    ensure!(told.len() > 150 && told.len() == calls.len(), "{told:?}");
+    let mut wrong = Vec::new();
+    for (call, line) in calls.into_iter().zip(told) {
+        let seen = &call.returns.as_ref().context("no results")?["r1"];
+        let value = &seen["value"]["value"];
+        let as_told = match (&line["fields"], &line["text"]) {
+            (Value::Null, Value::Null) => seen["nil"] == true,
+            (Value::Null, _) if line["dynamic"] == "struct { error }" => value.is_null(),
+            (Value::Null, text) => value == text,
+            (Value::Object(fields), _) => {
+                let inner = |value: &Value| match &value["value"] {
+                    Value::Object(of) => of["value"].clone(),
+                    other => other.clone(),
+                };
+                let shown = value.as_object().context("no fields")?;
+                shown.len() == fields.len()
+                    && fields
+                        .iter()
+                        .all(|(name, told)| inner(&shown[name]) == *told)
+            }
+            (told, _) => value == told,
+        };
+        if !as_told || seen["dynamic"] != line["dynamic"] {
+            wrong.push(format!("{seen}, told: {line}"));
+        }
+    }
+    wrong.truncate(10);
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
 }
 
 const WAITS: &str = "main.waits(ctx context.Context, d time.Duration) context.Context";

@@ -260,6 +260,8 @@ func plain(v reflect.Value, depth int) any {
 		told := map[string]any{"dynamic": v.Elem().Type().String()}
 		if err, ok := v.Interface().(error); ok && strings.HasSuffix(v.Elem().Type().String(), "rorString") {
 			told["value"] = err.Error()
+		} else if f, ok := v.Interface().(*failure); ok && ofReturns {
+			told["value"] = map[string]string{"text": f.text}
 		} else if kind := v.Elem().Kind(); kind == reflect.Int || kind == reflect.String || kind == reflect.Bool {
 			told["value"] = plain(v.Elem(), depth)
 		}
@@ -288,10 +290,15 @@ func values(of []any) map[string]any {
 
 var told []any
 
+// ofReturns is set while results are told: of errors among them more is read.
+var ofReturns bool
+
 func say(function string, args, returns []any) {
-	told = append(told, map[string]any{
-		"type": "values", "function": "main." + function, "args": values(args), "returns": values(returns),
-	})
+	line := map[string]any{"type": "values", "function": "main." + function, "args": values(args)}
+	ofReturns = true
+	line["returns"] = values(returns)
+	ofReturns = false
+	told = append(told, line)
 }
 
 func of(list ...any) []any { return list }
@@ -459,6 +466,7 @@ func main() {
 		handshake.Say(line)
 	}
 	deadlines()
+	tellFailures()
 	runtime.KeepAlive(sinkOf)
 	handshake.Done()
 }

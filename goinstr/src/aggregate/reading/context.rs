@@ -35,7 +35,7 @@ impl Bytes<'_> {
     }
 
     /// The address of a type.
-    fn described(&self, table: Chunk) -> Result<u64, Missing> {
+    pub(super) fn described(&self, table: Chunk) -> Result<u64, Missing> {
         let bytes = self.copied(table)?.first_chunk().ok_or(NOT_READ)?;
         Ok(u64::from_le_bytes(*bytes))
     }

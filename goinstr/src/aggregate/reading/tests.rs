@@ -9,6 +9,10 @@ impl TypeNames for Known {
     fn name(&self, address: u64) -> Option<String> {
         (address == 0x1000).then(|| self.0.to_owned())
     }
+
+    fn strings(&self, _: u64) -> Vec<(String, u32)> {
+        Vec::new()
+    }
 }
 
 fn shape(kind: ShapeKind) -> Shape {

@@ -21,7 +21,7 @@ const NESTED: u32 = 32;
 /// A context and its parents that are looked at: a request's has a handful in servers that were looked at.
 const CONTEXTS: usize = 8;
 /// `runtime.itab`: the interface's type, then the value's.
-const TYPE_IN_ITAB: u32 = 8;
+pub(super) const TYPE_IN_ITAB: u32 = 8;
 /// Fields and elements of one function's values.
 const SHAPES: usize = 1024;
 
@@ -32,6 +32,8 @@ pub(super) struct Compiler<'t> {
     redaction: &'t Redaction,
     /// Tells where in a `context.timerCtx` the deadline is, if that is known.
     deadline: &'t dyn Fn() -> Option<u32>,
+    /// Whether it is for results: errors among them are read with all that is in them.
+    results: bool,
     /// Where the noted registers begin in the data.
     registers: u32,
     pub steps: Vec<Step>,
@@ -86,12 +88,29 @@ impl<'t> Compiler<'t> {
             limits: wanted.limits,
             redaction: &wanted.redaction,
             deadline,
+            results: room == DATA_BYTES,
             registers: at,
             steps: Vec::new(),
             next: at + REGISTER_BYTES as u32,
             room,
             shapes: 0,
         }
+    }
+
+    /// How much of a value is read.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// What there is by now.
+    pub(super) fn mark(&self) -> (usize, u32) {
+        (self.steps.len(), self.next)
+    }
+
+    /// Without the steps since.
+    pub(super) fn back_to(&mut self, (steps, next): (usize, u32)) {
+        self.steps.truncate(steps);
+        self.next = next;
     }
 
     /// The end of the data, a multiple of 8.
@@ -153,7 +172,7 @@ impl<'t> Compiler<'t> {
     }
 
     /// One step; `count`: where the number of things stands, and the bytes of each.
-    fn step(
+    pub(super) fn step(
         &mut self,
         address: Word,
         add: u32,
@@ -245,7 +264,9 @@ impl<'t> Compiler<'t> {
             }
             GoKind::Interface { empty } => {
                 let (first, second) = (word(0, 8), word(8, 8));
-                self.interface(*empty, first, second)
+                let error = self.results && level == 0 && found.name == "error";
+                let error = error.then(|| self.error(first, second)).flatten();
+                error.unwrap_or_else(|| self.interface(*empty, first, second))
             }
             GoKind::Array(element, length) => {
                 self.array(*element, *length, source, offset, depth, level)

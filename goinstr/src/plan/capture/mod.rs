@@ -7,6 +7,7 @@
 
 mod abi;
 mod compile;
+mod failure;
 mod places;
 mod redaction;
 mod shape;
@@ -22,7 +23,7 @@ use goinstr_common::capture::Step;
 use self::abi::{Assigned, Place};
 use self::compile::Compiler;
 pub use self::redaction::{BadRedaction, Redaction};
-pub use self::shape::{Chunk, ContextStep, Shape, ShapeKind, Word};
+pub use self::shape::{Chunk, ContextStep, ErrorShape, InnerShape, Shape, ShapeKind, Word};
 pub use self::signature::{BadSignature, GivenSignature};
 pub use self::unread::Unread;
 use super::ProbePlan;
@@ -78,6 +79,10 @@ pub struct CapturePlan {
     pub results: bool,
     /// Where the program's descriptions of types begin, by the file's own addresses.
     pub types: Option<Vaddr>,
+    /// What must not be shown of what only the program itself names.
+    pub redaction: Redaction,
+    /// The program's Go: 21 of 1.21.
+    pub go_minor: Option<u32>,
 }
 
 /// What is read of a function's calls.
@@ -152,6 +157,8 @@ impl CapturePlan {
             arguments: wanted.arguments,
             results: wanted.results,
             types: binary.types_address().map(Vaddr),
+            redaction: wanted.redaction.clone(),
+            go_minor: binary.go_minor(),
         }
     }
 }

@@ -28,6 +28,18 @@ pub struct Redaction(Vec<GlobMatcher>);
 #[error("--redact {0:?} is no name: write names or globs (user, '*key*') with commas between them")]
 pub struct BadRedaction(String);
 
+impl PartialEq for Redaction {
+    fn eq(&self, other: &Self) -> bool {
+        let globs = |of: &Self| {
+            let globs = of.0.iter().map(|glob| glob.glob().clone());
+            globs.collect::<Vec<_>>()
+        };
+        globs(self) == globs(other)
+    }
+}
+
+impl Eq for Redaction {}
+
 impl Default for Redaction {
     fn default() -> Self {
         Self::of(&USUAL.join(",")).unwrap_or(Self(Vec::new()))

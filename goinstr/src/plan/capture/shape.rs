@@ -42,6 +42,38 @@ pub struct ContextStep {
     pub deadline: Option<Chunk>,
 }
 
+/// What is read of an error, whatever its type: where its text or parts of it are in the standard library's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorShape {
+    /// The interface's first word.
+    pub first: Word,
+    /// Has its type's address.
+    pub table: Chunk,
+    /// The first 16 bytes of its fields.
+    pub value: Chunk,
+    /// The 64 after them.
+    pub more: Option<Chunk>,
+    /// The bytes of strings, by their offset among the fields.
+    pub texts: Vec<(u32, Chunk)>,
+    /// Interfaces among the fields.
+    pub inner: Vec<InnerShape>,
+}
+
+/// What is read of an interface that is a field of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InnerShape {
+    /// Where among the error's fields.
+    pub offset: u32,
+    /// Has its type's address.
+    pub table: Chunk,
+    /// The first 32 bytes of its fields.
+    pub value: Chunk,
+    /// The bytes of the string or slice that they begin with.
+    pub text: Option<Chunk>,
+    /// The address of the type, and the value, of an interface behind that string.
+    pub last: Option<(Chunk, Chunk)>,
+}
+
 /// What bytes mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShapeKind {
@@ -128,6 +160,8 @@ pub enum ShapeKind {
         /// Whether it is known where a deadline is.
         known: bool,
     },
+    /// An error, and what is in it.
+    Error(Box<ErrorShape>),
     /// Nested too deeply, or beyond what one call's data has room for.
     Cut,
     /// Not to be read.
