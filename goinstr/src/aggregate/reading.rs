@@ -19,6 +19,9 @@ pub trait TypeNames {
     /// The name as Go prints it; `None` where it can't be read.
     fn name(&self, address: u64) -> Option<String>;
 
+    /// The import path of its package; `None` where it has none, or it can't be read.
+    fn package(&self, address: u64) -> Option<String>;
+
     /// The names and offsets of the strings among the fields of the structure that a value of the type
     /// is, or points to; of a string an empty name.
     fn strings(&self, address: u64) -> Vec<(String, u32)>;
@@ -271,7 +274,7 @@ impl Bytes<'_> {
             }
         };
         let name = self.names.name(described);
-        let value = name.as_deref().and_then(|name| {
+        let value = self.standard(described).as_deref().and_then(|name| {
             self.known(name, value?, text?).map(|content| {
                 Box::new(Value {
                     type_name: name.to_owned(),
@@ -283,6 +286,26 @@ impl Bytes<'_> {
             dynamic: name.unwrap_or_else(|| format!("type at {described:#x}")),
             value,
         })
+    }
+
+    /// The name of a type of Go's own; `None` for others, whose names may be the same: a name has only the last
+    /// part of its package's path.
+    fn standard(&self, address: u64) -> Option<String> {
+        let name = self.names.name(address)?;
+        let Some((package, _)) = name.trim_start_matches('*').split_once('.') else {
+            return Some(name);
+        };
+        let path = match package {
+            "context" | "errors" | "fmt" | "net" | "os" | "strconv" | "syscall" | "time" => package,
+            "exec" => "os/exec",
+            "fs" => "io/fs",
+            "json" => "encoding/json",
+            "poll" => "internal/poll",
+            "signal" => "os/signal",
+            "url" => "net/url",
+            _ => return None,
+        };
+        (self.names.package(address)? == path).then_some(name)
     }
 
     /// A value whose type is known by its name alone.

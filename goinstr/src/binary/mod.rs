@@ -55,6 +55,6 @@ pub use moduledata::PclntabSource;
 pub use source::{Inlined, Source, Span};
 pub use sources::SymbolSources;
 pub use stacks::{GoStatus, GoroutineState, Snapshot, goroutines};
-pub use type_name::{type_name, type_strings};
+pub use type_name::{type_name, type_package, type_strings};
 pub use verify::{LayoutDoubt, load_bias, prove_layout, verify_layout};
 pub use walked::{StackReader, Walked, WalkedStack};

@@ -8,6 +8,8 @@ use std::mem::size_of;
 /// `abi.Type.TFlag`, and its bit that says that the name has a `*` in front that isn't the type's.
 const TFLAG: usize = 20;
 const EXTRA_STAR: u8 = 2;
+/// Its bit that says that an `abi.UncommonType` is behind, whose first field is the package's path.
+const UNCOMMON: u8 = 1;
 /// `abi.Type.Str`: where the name is, from the beginning of the module's types.
 const STR: usize = 40;
 /// `abi.Type` up to the end of `Str`.
@@ -15,6 +17,8 @@ const DESCRIPTION: usize = STR + size_of::<i32>();
 /// `abi.Type.Kind_`, whose low bits are a `reflect.Kind`.
 const KIND: u64 = 23;
 const KIND_MASK: u8 = 31;
+const BOOL_KIND: u8 = 1;
+const COMPLEX128_KIND: u8 = 16;
 const POINTER_KIND: u8 = 22;
 const STRING_KIND: u8 = 24;
 const STRUCT_KIND: u8 = 25;
@@ -95,6 +99,32 @@ pub fn type_strings(
         }
     }
     Some(found)
+}
+
+/// The import path of the package of the type whose description is at `address`, or of what it points to;
+/// `None`: it has no name or no methods, or is of a kind that is not looked at.
+///
+/// As [`type_name`].
+pub fn type_package(
+    read: impl Fn(u64, &mut [u8]) -> Option<()>,
+    types: u64,
+    address: u64,
+) -> Option<String> {
+    let mut description = [0; DESCRIPTION];
+    read(address, &mut description)?;
+    if description.get(TFLAG)? & UNCOMMON == 0 {
+        return None;
+    }
+    let behind = match description.get(usize::try_from(KIND).ok()?)? & KIND_MASK {
+        POINTER_KIND => 8,
+        STRUCT_KIND => 32,
+        BOOL_KIND..=COMPLEX128_KIND | STRING_KIND => 0,
+        _ => return None,
+    };
+    let mut offset = [0; 4];
+    read(address.wrapping_add(BEHIND + behind), &mut offset)?;
+    let name = types.wrapping_add_signed(i64::from(i32::from_le_bytes(offset)));
+    text(&read, name).filter(|path| !path.is_empty())
 }
 
 /// The text of the `abi.Name` at an address.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::Config;
 use crate::aggregate::TypeNames;
-use crate::binary::{type_name, type_strings};
+use crate::binary::{type_name, type_package, type_strings};
 use crate::plan::Redaction;
 use crate::target::Memory;
 
@@ -21,6 +21,7 @@ pub(super) struct TargetTypes {
     /// Where the descriptions begin in the process.
     types: Option<u64>,
     known: RefCell<HashMap<u64, Option<String>>>,
+    packages: RefCell<HashMap<u64, Option<String>>>,
     strings: RefCell<HashMap<u64, Vec<(String, u32)>>>,
     go_minor: Option<u32>,
     redaction: Option<Redaction>,
@@ -39,6 +40,7 @@ impl TargetTypes {
             memory: process.and_then(|process| Memory::open(process.pid()).ok()),
             types,
             known: RefCell::default(),
+            packages: RefCell::default(),
             strings: RefCell::default(),
             redaction: captures.map(|captures| captures.redaction.clone()),
             go_minor: captures.and_then(|captures| captures.go_minor),
@@ -49,6 +51,12 @@ impl TargetTypes {
         let (memory, types) = (self.memory.as_ref()?, self.types?);
         let read = |address, bytes: &mut [u8]| memory.read_exact(address, bytes).ok();
         type_name(read, types, address)
+    }
+
+    fn read_package(&self, address: u64) -> Option<String> {
+        let (memory, types) = (self.memory.as_ref()?, self.types?);
+        let read = |address, bytes: &mut [u8]| memory.read_exact(address, bytes).ok();
+        type_package(read, types, address)
     }
 
     fn read_strings(&self, address: u64) -> Option<Vec<(String, u32)>> {
@@ -63,26 +71,29 @@ impl TargetTypes {
 
 impl TypeNames for TargetTypes {
     fn name(&self, address: u64) -> Option<String> {
-        if let Some(known) = self.known.borrow().get(&address) {
-            return known.clone();
-        }
-        let name = self.read(address);
-        let mut known = self.known.borrow_mut();
-        if known.len() < KEPT {
-            known.insert(address, name.clone());
-        }
-        name
+        kept(&self.known, address, || self.read(address))
+    }
+
+    fn package(&self, address: u64) -> Option<String> {
+        kept(&self.packages, address, || self.read_package(address))
     }
 
     fn strings(&self, address: u64) -> Vec<(String, u32)> {
-        if let Some(known) = self.strings.borrow().get(&address) {
-            return known.clone();
-        }
-        let read = self.read_strings(address).unwrap_or_default();
-        let mut known = self.strings.borrow_mut();
-        if known.len() < KEPT {
-            known.insert(address, read.clone());
-        }
-        read
+        kept(&self.strings, address, || {
+            self.read_strings(address).unwrap_or_default()
+        })
     }
+}
+
+/// What is known of the type at an address, or read now.
+fn kept<T: Clone>(known: &RefCell<HashMap<u64, T>>, address: u64, read: impl Fn() -> T) -> T {
+    if let Some(known) = known.borrow().get(&address) {
+        return known.clone();
+    }
+    let read = read();
+    let mut known = known.borrow_mut();
+    if known.len() < KEPT {
+        known.insert(address, read.clone());
+    }
+    read
 }

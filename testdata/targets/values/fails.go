@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"example.com/handshake"
+	otherfs "example.com/values/fs"
 )
 
 // refusal is an error that is its own text.
@@ -105,5 +106,7 @@ func tellFailures() {
 	})
 	tell(&url.Error{Op: "Get", URL: "http://x", Err: &fs.PathError{Op: "o", Path: "p", Err: io.EOF}},
 		map[string]any{"Op": "Get", "URL": "http://x", "Err": nil})
+	// Of another package, whose name is the same.
+	tell(&otherfs.PathError{Op: "o", Path: "p", Err: io.EOF}, map[string]any{"Op": "o", "Path": "p"})
 	tell(struct{ error }{errors.New("x")}, nil)
 }

@@ -43,8 +43,7 @@ impl Bytes<'_> {
     fn deadline(&self, chain: &[ContextStep]) -> Result<Deadline, Missing> {
         for step in chain {
             let described = self.described(step.table)?;
-            let name = self.names.name(described);
-            match name.as_deref() {
+            match self.standard(described).as_deref() {
                 Some("*context.timerCtx") => {
                     return self.at(step.deadline.ok_or(NO_ROOM)?);
                 }
@@ -67,8 +66,11 @@ impl Bytes<'_> {
                     | "*context.emptyCtx"
                     | "context.withoutCancelCtx",
                 ) => return Ok(Deadline::None),
-                Some(other) => return Ok(Deadline::Unknown(format!("{other} has its own way"))),
-                None => return Err("a parent's type can't be read"),
+                _ => {
+                    let name = self.names.name(described);
+                    let name = name.ok_or("a parent's type can't be read")?;
+                    return Ok(Deadline::Unknown(format!("{name} has its own way")));
+                }
             }
         }
         Err("it has more parents than are looked at")

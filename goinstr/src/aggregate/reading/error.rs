@@ -76,12 +76,12 @@ impl Bytes<'_> {
         }
         let described = self.described(shape.table)?;
         let name = self.names.name(described);
-        let content = name
-            .as_deref()
-            .and_then(|name| match self.said(shape, name) {
-                Some(said) => Some(said.content()),
-                None => self.parts(shape, name, described),
-            });
+        let standard = self.standard(described);
+        let said = standard.as_deref().and_then(|name| self.said(shape, name));
+        let content = match said {
+            Some(said) => Some(said.content()),
+            None => self.parts(shape, standard.as_deref().unwrap_or_default(), described),
+        };
         let dynamic = name.unwrap_or_else(|| format!("type at {described:#x}"));
         let value = content.map(|content| {
             Box::new(Value {
@@ -175,7 +175,7 @@ impl Bytes<'_> {
     /// What an error in another one says.
     fn inner(&self, shape: &ErrorShape, at: u32) -> Option<Said> {
         let slot = self.slot(shape, at)??;
-        let name = self.names.name(self.described(slot.table).ok()?)?;
+        let name = self.standard(self.described(slot.table).ok()?)?;
         let data = |at| Word::Data(slot.value.at + at);
         let text = || {
             self.copied(slot.value).ok()?;
@@ -189,7 +189,7 @@ impl Bytes<'_> {
             }
             "*os.SyscallError" => {
                 let (table, value) = slot.last?;
-                let name = self.names.name(self.described(table).ok()?)?;
+                let name = self.standard(self.described(table).ok()?)?;
                 self.copied(value).ok()?;
                 let number = self.word(Word::Data(value.at), 8).ok()?;
                 let errno = (name == "syscall.Errno").then(|| Said::of(errno::text(number)))?;
@@ -204,7 +204,7 @@ impl Bytes<'_> {
         let Some(slot) = self.slot(shape, at)? else {
             return Some(None);
         };
-        let name = self.names.name(self.described(slot.table).ok()?)?;
+        let name = self.standard(self.described(slot.table).ok()?)?;
         self.copied(slot.value).ok()?;
         let data = |at| Word::Data(slot.value.at + at);
         let bytes = self.text(data(0), data(8), None, slot.text).ok()?;

@@ -10,6 +10,11 @@ impl TypeNames for Known {
         (address == 0x1000).then(|| self.0.to_owned())
     }
 
+    fn package(&self, _: u64) -> Option<String> {
+        let (package, _) = self.0.trim_start_matches('*').split_once('.')?;
+        Some(package.to_owned())
+    }
+
     fn strings(&self, _: u64) -> Vec<(String, u32)> {
         Vec::new()
     }
