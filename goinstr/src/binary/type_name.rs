@@ -218,4 +218,66 @@ mod tests {
         far[STR..STR + 4].copy_from_slice(&i32::MIN.to_le_bytes());
         assert_eq!(named(&far), None);
     }
+
+    /// Memory from [`TYPES`] on, as words.
+    fn words(list: &[u64]) -> impl Fn(u64, &mut [u8]) -> Option<()> {
+        let bytes: Vec<u8> = list.iter().flat_map(|word| word.to_le_bytes()).collect();
+        move |address, to| {
+            let from = usize::try_from(address.checked_sub(TYPES)?).ok()?;
+            to.copy_from_slice(bytes.get(from..from.checked_add(to.len())?)?);
+            Some(())
+        }
+    }
+
+    /// A kind in its place in the third word.
+    const fn kind(kind: u8) -> u64 {
+        (kind as u64) << 56
+    }
+
+    #[test]
+    fn a_structures_first_strings_are_found_behind_a_pointer() {
+        let mut all = vec![0; 40];
+        // A pointer to the structure at word 8, whose fields are at word 17.
+        all[2] = kind(POINTER_KIND);
+        all[6] = TYPES + 8 * 8;
+        all[8 + 2] = kind(STRUCT_KIND);
+        all[8 + 7] = TYPES + 17 * 8;
+        all[8 + 8] = 2;
+        // `No int`, whose type is what is at word 24, and `A string` behind it.
+        all[17..20].copy_from_slice(&[TYPES + 30 * 8, TYPES + 24 * 8, 0]);
+        all[20..23].copy_from_slice(&[TYPES + 31 * 8, TYPES + 25 * 8, 8]);
+        all[24 + 2] = kind(2);
+        all[25 + 2] = kind(STRING_KIND);
+        all[30] = u64::from_le_bytes([0, 2, b'N', b'o', 0, 0, 0, 0]);
+        all[31] = u64::from_le_bytes([0, 1, b'A', 0, 0, 0, 0, 0]);
+        let found = vec![("A".to_owned(), 8)];
+        assert_eq!(type_strings(words(&all), TYPES, 19), Some(found));
+        assert_eq!(type_strings(words(&all), TYPES, 18), None);
+        // Fields without end, and some that can't be read.
+        all[8 + 8] = u64::MAX;
+        assert_eq!(type_strings(words(&all), TYPES, 27), None);
+        all[8 + 7] = u64::MAX;
+        assert_eq!(type_strings(words(&all), TYPES, 27), None);
+        // A pointer to itself.
+        all[6] = TYPES;
+        assert_eq!(type_strings(words(&all), TYPES, 27), None);
+    }
+
+    #[test]
+    fn a_package_is_behind_the_description() {
+        let mut all = vec![0; 16];
+        all[2] = kind(POINTER_KIND) | (1 << 32);
+        // The name is at word 12.
+        all[7] = 12 * 8;
+        all[12] = u64::from_le_bytes([0, 5, b'i', b'o', b'/', b'f', b's', 0]);
+        let package = |all: &[u64]| type_package(words(all), TYPES, TYPES);
+        assert_eq!(package(&all).as_deref(), Some("io/fs"));
+        all[7] = u64::from(i32::MIN.cast_unsigned());
+        assert_eq!(package(&all), None);
+        all[7] = 13 * 8;
+        assert_eq!(package(&all), None);
+        all[2] = kind(POINTER_KIND);
+        assert_eq!(package(&all), None);
+        assert_eq!(package(&all[..3]), None);
+    }
 }
