@@ -58,7 +58,7 @@ const SMALL: [Program; 9] = [
 
 /// Large ones, and forms that are rare: cgo, a shared library, position-independent without a
 /// section for its tables.
-const LARGE: [Program; 7] = [
+const LARGE: [Program; 13] = [
     npm(
         "tsgo-7.0.0-dev.20260707.2",
         "@typescript/native-preview-linux-x64",
@@ -99,6 +99,42 @@ const LARGE: [Program; 7] = [
         registry: Registry::Debian,
         package: "age",
         version: "1.1.1-1+b3",
+    },
+    Program {
+        name: "influxdb-1.6.7",
+        registry: Registry::Debian,
+        package: "influxdb",
+        version: "1.6.7~rc0-1+b13",
+    },
+    Program {
+        name: "docker-20.10.24",
+        registry: Registry::Debian,
+        package: "docker.io",
+        version: "20.10.24+dfsg1-1+deb12u1+b6",
+    },
+    Program {
+        name: "nats-server-2.9.10",
+        registry: Registry::Debian,
+        package: "nats-server",
+        version: "2.9.10-1+b3",
+    },
+    Program {
+        name: "node-exporter-1.5.0",
+        registry: Registry::Debian,
+        package: "prometheus-node-exporter",
+        version: "1.5.0-1+b6",
+    },
+    Program {
+        name: "minify-2.12.4",
+        registry: Registry::Debian,
+        package: "minify",
+        version: "2.12.4-2",
+    },
+    Program {
+        name: "fzf-0.38.0",
+        registry: Registry::Debian,
+        package: "fzf",
+        version: "0.38.0-1+b1",
     },
 ];
 
