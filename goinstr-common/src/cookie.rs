@@ -42,9 +42,14 @@ pub const fn encode(func: u32, flags: u64) -> u64 {
 }
 
 /// The cookie in a link of another generation.
-#[must_use]
-pub const fn of_generation(cookie: u64, generation: u8) -> u64 {
+const fn of_generation(cookie: u64, generation: u8) -> u64 {
     cookie & !(0xff << GENERATION_SHIFT) | (generation as u64) << GENERATION_SHIFT
+}
+
+/// The cookie in a link of the generation after its own.
+#[must_use]
+pub const fn of_next_generation(cookie: u64) -> u64 {
+    of_generation(cookie, generation(cookie).wrapping_add(1))
 }
 
 /// The generation of the link that the hit came through.

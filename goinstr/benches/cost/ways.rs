@@ -160,6 +160,7 @@ pub fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
         target_memory: None,
         costs,
         method: None,
+        called: Vec::new(),
     }
 }
 

@@ -76,6 +76,14 @@ impl Gauge {
             })
     }
 
+    /// Which functions were called by now.
+    pub(super) fn called(&self) -> Vec<bool> {
+        let functions = 0..u32::try_from(self.maps.stats.len() / self.stripes).unwrap_or(u32::MAX);
+        functions
+            .map(|function| self.totals(function).entries > 0)
+            .collect()
+    }
+
     /// A counter of `goinstr_common::counter`.
     #[must_use]
     pub fn counter(&self, index: u32) -> u64 {
@@ -105,9 +113,11 @@ impl Gauge {
             .is_some_and(|before| before & SHED == 0)
     }
 
-    /// Makes the next generation of links the current one.
-    pub(super) fn next_generation(&self) {
-        self.maps.standing.increment_all();
+    /// Makes the next generation of links the current one of these functions.
+    pub(super) fn next_generation(&self, functions: impl IntoIterator<Item = u32>) {
+        for function in functions {
+            self.maps.standing.increment(function as usize);
+        }
     }
 
     /// Whether a function's calls are no longer followed.

@@ -67,6 +67,11 @@ impl<T> Mapped<T> {
         })
     }
 
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     fn word(&self, offset: usize) -> &AtomicU64 {
         assert!(offset + 8 <= self.bytes.get() && offset.is_multiple_of(8));
         // SAFETY: in bounds and aligned; the kernel and we access it atomically only.
@@ -119,9 +124,9 @@ impl Mapped<u32> {
         (index < self.len).then(|| self.half_word(index * 8).fetch_or(bits, Ordering::SeqCst))
     }
 
-    /// Adds one to every element.
-    pub fn increment_all(&self) {
-        for index in 0..self.len {
+    /// Adds one to an element. Out of range: nothing.
+    pub fn increment(&self, index: usize) {
+        if index < self.len {
             self.half_word(index * 8).fetch_add(1, Ordering::SeqCst);
         }
     }

@@ -20,6 +20,7 @@ mod mapped;
 mod multi;
 mod one_shot;
 mod own_text;
+mod parts;
 mod perf;
 mod perf_event;
 mod program_size;
@@ -51,7 +52,7 @@ pub use windows::Windows;
 
 use aya::programs::raw_trace_point::RawTracePointLink;
 
-use self::{holder::Holder, shedding::Links, urgency::urgently};
+use self::{holder::Holder, parts::Called, shedding::Links, urgency::urgently};
 use crate::plan::{ProbePlan, Site};
 use goinstr_common::control::PHASE_ARMING;
 
@@ -134,7 +135,9 @@ impl Attached {
         };
         let links = urgently(|| match method {
             Method::UprobeMulti => {
-                multi::arm(&kernel.ebpf, &sites, &files, settings.scope, &holder).map(Links::Multi)
+                let called = Called(&settings.called);
+                let scope = settings.scope;
+                multi::arm(&kernel.ebpf, &sites, &files, scope, &holder, called).map(Links::Multi)
             }
             Method::PerfEvent => {
                 perf::arm(&mut kernel.ebpf, &sites, &files, settings.scope, &holder)

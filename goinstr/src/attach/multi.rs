@@ -10,7 +10,6 @@ use std::{
     io,
     os::fd::{AsRawFd as _, OwnedFd},
     path::Path,
-    sync::Arc,
 };
 
 use aya::Ebpf;
@@ -23,8 +22,6 @@ use aya_obj::{
     },
 };
 
-use goinstr_common::cookie;
-
 use super::syscall::bpf;
 use super::{
     AttachError, Scope,
@@ -32,79 +29,12 @@ use super::{
     features,
     holder::{Held, Holder},
     kernel::{OBJECT, map_fds},
+    parts::{Called, Parted},
     sites::{Group, Sites},
 };
 
 /// Bytes for the verifier's words when it refuses a program.
 const VERIFIER_LOG: usize = 1 << 20;
-
-/// Links that keep sites armed; dropping one disarms its sites, which waits for a grace period.
-pub(super) struct Links(Vec<Arc<Armed>>);
-
-/// A group of sites that are armed, and how to arm them again.
-struct Armed {
-    /// Only to be dropped.
-    _link: Held,
-    armer: Arc<Armer>,
-    group: Group,
-    generation: u8,
-}
-
-impl Armed {
-    fn new(armer: Arc<Armer>, group: Group, generation: u8) -> Result<Self, AttachError> {
-        Ok(Self {
-            _link: armer.arm(&group.offsets, &group.cookies)?,
-            armer,
-            group,
-            generation,
-        })
-    }
-
-    /// The sites that `keep` wants, in a link of the next generation; `None`: it wants none.
-    fn next_generation(&self, keep: impl Fn(u64) -> bool) -> Result<Option<Self>, AttachError> {
-        let generation = self.generation.wrapping_add(1);
-        let sites = self.group.offsets.iter().zip(&self.group.cookies);
-        let (offsets, cookies): (Vec<u64>, Vec<u64>) = sites
-            .filter(|&(_, &cookie)| keep(cookie))
-            .map(|(&offset, &cookie)| (offset, cookie::of_generation(cookie, generation)))
-            .unzip();
-        if offsets.is_empty() {
-            return Ok(None);
-        }
-        let group = Group {
-            offsets,
-            cookies,
-            ..self.group.clone()
-        };
-        Self::new(Arc::clone(&self.armer), group, generation).map(Some)
-    }
-}
-
-impl Links {
-    /// Arms the functions' sites that `keep` wants once more, in links of the next generation; what
-    /// is no function's is the same in both.
-    pub fn next_generation(&self, keep: impl Fn(u64) -> bool) -> Result<Self, AttachError> {
-        let mut next = Self(Vec::with_capacity(self.0.len()));
-        for armed in &self.0 {
-            if !armed.group.is_of_functions() {
-                next.0.push(Arc::clone(armed));
-                continue;
-            }
-            let again = armed.next_generation(&keep)?;
-            next.0.extend(again.map(Arc::new));
-        }
-        Ok(next)
-    }
-}
-
-impl Drop for Links {
-    fn drop(&mut self) {
-        // Entries were armed last and go first: no call opens without its return being seen.
-        while let Some(link) = self.0.pop() {
-            drop(link);
-        }
-    }
-}
 
 /// Whether the kernel has such links, and filters them by process.
 ///
@@ -164,14 +94,14 @@ pub(super) fn arm(
     files: &[&Path],
     scope: Scope,
     holder: &Holder,
-) -> Result<Links, AttachError> {
+    called: Called<'_>,
+) -> Result<Parted, AttachError> {
     let programs = Programs::of(ebpf)?;
-    let mut links = Links(Vec::new());
+    let mut links = Parted::new(sites.stepped.len());
     for group in &sites.groups {
         let exe = files.get(group.file).copied().unwrap_or(Path::new(""));
-        let armer = Arc::new(programs.armer(group.program, exe, scope, holder)?);
-        let armed = Armed::new(armer, group.clone(), 0)?;
-        links.0.push(Arc::new(armed));
+        let armer = programs.armer(group.program, exe, scope, holder)?;
+        links.arm(armer, group.clone(), called)?;
     }
     Ok(links)
 }

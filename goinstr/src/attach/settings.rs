@@ -96,4 +96,6 @@ pub struct Settings {
     pub costs: Costs,
     /// Arm in this way; `None`: in the best way that the kernel has.
     pub method: Option<Method>,
+    /// Which functions of the plan were seen to be called before, by index; what is not known is not in it.
+    pub called: Vec<bool>,
 }

@@ -1,23 +1,28 @@
 //! Takes functions out of a measurement that goes on, without a miscount of the others.
 //!
 //! Their calls are no longer followed from the moment they are marked; then their sites go. Sites
-//! can't be taken out of a `uprobe.multi` link, so the others are armed once more in links of the
-//! next generation before the old links are dropped: `goinstr_common::standing` has the protocol.
+//! can't be taken out of a `uprobe.multi` link, so what else is in it is armed once more in a link of the
+//! next generation before the old one is dropped: `goinstr_common::standing` has the protocol.
 //! Arming and dropping take a while, and are done by a thread.
 
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use goinstr_common::cookie;
 
-use super::{AttachError, Gauge, features, multi, perf};
+use super::{
+    AttachError, Gauge, features,
+    parts::{Called, Parted},
+    perf,
+};
 
 /// What keeps the sites armed, however that was done.
 pub(super) enum Links {
-    Multi(multi::Links),
+    Multi(Parted),
     Perf(perf::Links),
 }
 
@@ -50,6 +55,14 @@ impl Shedder {
             self.lock().marked.insert(function);
         }
         first
+    }
+
+    /// Finds out what taking out rests on, so that it is known when there is haste: it takes the kernel a tenth
+    /// of a second.
+    pub fn make_ready(&self) {
+        if matches!(self.lock().links, Some(Links::Multi(_))) {
+            drop(ordered());
+        }
     }
 
     /// Goes on with taking out the sites of functions that were shed. Does not wait.
@@ -150,18 +163,32 @@ fn take_out(
     functions: &HashSet<u32>,
     gauge: &Gauge,
 ) -> (Links, Result<(), AttachError>) {
-    let keep = |cookie: u64| !functions.contains(&cookie::func(cookie));
     match links {
-        Links::Perf(links) => (Links::Perf(links.without(keep)), Ok(())),
-        Links::Multi(links) => match ordered().and_then(|()| links.next_generation(keep)) {
-            Ok(next) => {
-                // From here on the new links' programs count, and the old ones' only what those
-                // have just missed.
-                gauge.next_generation();
-                drop(links);
-                (Links::Multi(next), Ok(()))
+        Links::Perf(links) => {
+            let keep = |cookie: u64| !functions.contains(&cookie::func(cookie));
+            (Links::Perf(links.without(keep)), Ok(()))
+        }
+        Links::Multi(links) => {
+            let began = Instant::now();
+            // Of one moment: all sites of a function have to be in the same part.
+            let called = gauge.called();
+            match ordered().and_then(|()| links.without(functions, Called(&called))) {
+                Ok((next, again)) => {
+                    // From here on the new links' programs count, and the old ones' only what those
+                    // have just missed.
+                    let number = again.len();
+                    gauge.next_generation(again);
+                    let armed = began.elapsed();
+                    drop(links);
+                    log::debug!(
+                        "{} functions went: {number} armed once more in {armed:?}, the old links gone after {:?}",
+                        functions.len(),
+                        began.elapsed()
+                    );
+                    (Links::Multi(next), Ok(()))
+                }
+                Err(error) => (Links::Multi(links), Err(error)),
             }
-            Err(error) => (Links::Multi(links), Err(error)),
-        },
+        }
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn run(
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
     let mut ending = Ending::of(&config.target)?;
-    let settings = settings(&config, prepared);
+    let settings = settings(&config, &prepared);
     let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
     let clock = Clock::now();
     let calls = match config.mode() {

@@ -44,7 +44,7 @@ pub(super) async fn run(
 ) -> Result<End, SessionError> {
     // Before arming: a signal that comes meanwhile ends the measurement in good order.
     let mut ending = Ending::of(&config.target)?;
-    let mut settings = settings(&config, prepared);
+    let mut settings = settings(&config, &prepared);
     if config.raw {
         settings.costs = Costs::default();
     }
@@ -387,7 +387,7 @@ impl State {
     }
 }
 
-pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
+pub(super) fn settings(config: &Config, prepared: &Prepared) -> Settings {
     let scope = match &config.target {
         Target::Process(process) => Scope::Process {
             pid: process.pid().0,
@@ -409,6 +409,7 @@ pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
         method: config.method,
         returns: prepared.returns,
         costs: prepared.costs,
+        called: prepared.called.clone(),
     }
 }
 

@@ -36,9 +36,9 @@ use crate::{aggregate::End, sink::Sink};
 /// When this returns, whatever it returns, nothing is left in the kernel or in the target.
 pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError> {
     // Before there is a runtime: it forks.
-    let prepared = preparing::prepare(&config)?;
+    let mut prepared = preparing::prepare(&config)?;
     if let Some(budget) = config.guard {
-        leave_out(&mut config, prepared, budget)?;
+        prepared.called = leave_out(&mut config, &prepared, budget)?;
     }
     let switch = config.dead_man.then(Switch::start);
     let switch = switch.transpose().map_err(SessionError::Runtime)?;
@@ -54,16 +54,20 @@ pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError>
     })
 }
 
-/// Leaves out of the plan what would break the budget.
-fn leave_out(config: &mut Config, prepared: Prepared, budget: Budget) -> Result<(), SessionError> {
+/// Leaves out of the plan what would break the budget; which of the functions that stay were called meanwhile.
+fn leave_out(
+    config: &mut Config,
+    prepared: &Prepared,
+    budget: Budget,
+) -> Result<Vec<bool>, SessionError> {
     let settings = measurement::settings(config, prepared);
     let target = &config.target;
-    guard::preflight::leave_out(&mut config.plan, target, &settings, budget.percent)?;
+    let called = guard::preflight::leave_out(&mut config.plan, target, &settings, budget.percent)?;
     match (config.plan.functions.as_slice(), config.plan.skipped.last()) {
         ([], Some(last)) => Err(SessionError::OverBudget {
             function: last.function.clone(),
             detail: last.detail.clone(),
         }),
-        _ => Ok(()),
+        _ => Ok(called),
     }
 }

@@ -14,12 +14,14 @@ use crate::attach::{
 const BY_DEFAULT: ReturnsBy = ReturnsBy::Kernel;
 
 /// What was found out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Prepared {
     /// What probes cost; nothing, where nobody asks.
     pub costs: Costs,
     /// Who makes the returns.
     pub returns: Returns,
+    /// Which functions of the plan were called in the look before arming, by index; empty without one.
+    pub called: Vec<bool>,
 }
 
 /// Tries it on a child of goinstr's own. Forks, so there must be no other thread yet.
@@ -44,6 +46,7 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, SessionError> {
                 return Ok(Prepared {
                     costs,
                     returns: Returns::Program { load_bias },
+                    called: Vec::new(),
                 });
             }
             Err(error) if config.returns_by == Some(ReturnsBy::Program) => {
@@ -67,6 +70,7 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, SessionError> {
     Ok(Prepared {
         costs,
         returns: Returns::Kernel,
+        called: Vec::new(),
     })
 }
 

@@ -220,5 +220,6 @@ fn settings() -> Settings {
             exit_ns: 1,
         },
         method: None,
+        called: Vec::new(),
     }
 }

@@ -111,5 +111,6 @@ fn settings(pid: u32) -> Settings {
             exit_ns: 1,
         },
         method: None,
+        called: Vec::new(),
     }
 }

@@ -107,6 +107,7 @@ pub fn measure(trial: &Trial) -> Result<Costs, AttachError> {
         target_memory: None,
         method: trial.method,
         costs: Costs::default(),
+        called: Vec::new(),
     };
     let attached = Attached::arm(&plan, Path::new("/proc/self/exe"), &settings)?;
     attached.kernel.set_phase(PHASE_RECORDING);

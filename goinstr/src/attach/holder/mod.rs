@@ -42,8 +42,8 @@ struct Line {
 /// A link that the process holds. Dropped, its sites are disarmed, which waits for a grace period.
 #[derive(Debug)]
 pub(super) struct Held {
-    /// The link's descriptor in the process.
-    link: u32,
+    /// The link's descriptor in the process; `None`: it is on its way out.
+    link: Option<u32>,
     holder: Holder,
 }
 
@@ -92,7 +92,7 @@ impl Holder {
         let (reply, _) = self.ask(&request, &[program, file], &[offsets, cookies])?;
         match reply.error {
             0 => Ok(Held {
-                link: reply.link,
+                link: Some(reply.link),
                 holder: self.clone(),
             }),
             error => Err(io::Error::from_raw_os_error(error)),
@@ -131,24 +131,42 @@ impl Holder {
     }
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
+impl Held {
+    /// Lets the link go; the process by whose exit it goes.
+    fn go(&mut self) -> Option<OwnedFd> {
+        let link = self.link.take()?;
         if self.holder.0.left.load(Ordering::Relaxed) {
-            return;
+            return None;
         }
         let request = Request {
             what: DROP,
             words: 1,
             ..Request::default()
         };
-        match self.holder.ask(&request, &[], &[&[u64::from(self.link)]]) {
-            // The process by whose exit the link goes.
-            Ok((_, Some(exit))) => wait_for(&exit),
-            Ok((_, None)) => {}
+        match self.holder.ask(&request, &[], &[&[u64::from(link)]]) {
+            Ok((_, exit)) => exit,
             // All links went with the holder.
-            Err(error) => log::debug!("the process that holds the probes: {error}"),
+            Err(error) => {
+                log::debug!("the process that holds the probes: {error}");
+                None
+            }
         }
     }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(exit) = self.go() {
+            wait_for(&exit);
+        }
+    }
+}
+
+/// Lets several links go, and waits for all of them: the kernel's grace periods are the same for all.
+pub(super) fn let_go(links: impl IntoIterator<Item = Held>) {
+    let links = links.into_iter();
+    let exits: Vec<OwnedFd> = links.filter_map(|mut link| link.go()).collect();
+    exits.iter().for_each(wait_for);
 }
 
 /// Waits for the end of a process: its files are closed then.

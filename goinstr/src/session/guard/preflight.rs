@@ -28,7 +28,8 @@ const ROUNDS: usize = 4;
 /// Functions that are counted also where each site takes some tenths of a second to go.
 const FEW: usize = 10;
 
-/// Leaves the functions out of `plan` that would break the budget.
+/// Leaves the functions out of `plan` that would break the budget; which of those that stay were called, as far as
+/// that was looked at.
 ///
 /// # Errors
 /// Those of arming.
@@ -37,19 +38,23 @@ pub(in crate::session) fn leave_out(
     target: &Target,
     settings: &Settings,
     percent: f64,
-) -> Result<(), AttachError> {
+) -> Result<Vec<bool>, AttachError> {
+    let mut called = vec![false; plan.functions.len()];
     let one_by_one = settings.method == Some(Method::PerfEvent) || !features::has_uprobe_multi();
     if one_by_one && plan.functions.len() > FEW {
         log::info!(
             "no look before arming: taking so many probes out again would take too long here"
         );
-        return Ok(());
+        return Ok(called);
     }
     for round in 0..ROUNDS {
         if plan.functions.is_empty() {
-            return Ok(());
+            return Ok(called);
         }
         let counted = count(plan, target, settings, percent)?;
+        for (called, load) in called.iter_mut().zip(&counted.loads) {
+            *called |= load.calls > 0.0;
+        }
         let gone = over_budget(counted.loads, counted.allowed);
         let done = counted.whole || gone.is_empty();
         log::debug!(
@@ -59,12 +64,12 @@ pub(in crate::session) fn leave_out(
             gone.len(),
             share(counted.allowed)
         );
-        remove(plan, &gone, counted.allowed);
+        remove(plan, &mut called, &gone, counted.allowed);
         if done {
-            return Ok(());
+            break;
         }
     }
-    Ok(())
+    Ok(called)
 }
 
 /// What a round has shown.
@@ -156,8 +161,8 @@ fn count(
     })
 }
 
-/// Takes functions out of the plan, the costliest first among what is skipped.
-fn remove(plan: &mut ProbePlan, gone: &[Load], allowed: f64) {
+/// Takes functions out of the plan, the costliest first among what is skipped, and out of `called`.
+fn remove(plan: &mut ProbePlan, called: &mut Vec<bool>, gone: &[Load], allowed: f64) {
     for load in gone {
         let Some(function) = plan.functions.get(load.function as usize) else {
             continue;
@@ -176,6 +181,8 @@ fn remove(plan: &mut ProbePlan, gone: &[Load], allowed: f64) {
     let stays = |id: u32| gone.iter().all(|load| load.function != id);
     let mut ids = 0..;
     plan.functions.retain(|_| ids.next().is_some_and(stays));
+    let mut ids = 0..;
+    called.retain(|_| ids.next().is_some_and(stays));
     if let Some(captures) = &mut plan.captures {
         let mut ids = 0..;
         captures.functions.retain(|_| ids.next().is_some_and(stays));

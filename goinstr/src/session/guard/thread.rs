@@ -108,6 +108,9 @@ fn run(
 ) {
     // And for the thread that takes sites out, which inherits it.
     urgent();
+    if watch.is_some() {
+        shedder.make_ready();
+    }
     let gauge = shedder.gauge();
     let mut told_states = false;
     let mut hits = Vec::new();
