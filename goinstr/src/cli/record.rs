@@ -20,7 +20,7 @@ use crate::attach::{Aggregation, Method};
 use crate::plan::Pattern;
 use crate::recording::RecordingSink;
 use crate::session::{self, Budget, SessionError};
-use crate::sink::{Complaints, Cut, JsonSink, Many, One, Sink, Sort, TableOptions, TableSink};
+use crate::sink::{Complaints, JsonSink, Many, One, Sink, Sort, TableOptions, TableSink};
 use crate::target::{Selection, Target};
 
 /// What a kill loses at most.
@@ -181,7 +181,7 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         calls_from_ns: Some(0),
     }];
     let from = record.slower_than.map(session::nanos);
-    sinks.extend(record.otlp.sink(from, Cut::default(), Complaints::Told));
+    sinks.extend(record.otlp.sink(from, None, Complaints::Told));
     sinks.push(One {
         sink: shown,
         calls_from_ns: None,

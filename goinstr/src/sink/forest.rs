@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::aggregate::{CallEvent, OpenCall};
+use crate::plan::ProbePlan;
 
 /// Bytes of calls kept at most: some 200,000 calls of which only the times are asked for.
 const KEPT_BYTES: usize = 32 << 20;
@@ -20,11 +21,21 @@ const LINK_LEVELS: u32 = 64;
 
 /// Which part of the trees is wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Cut {
+pub(super) struct Cut {
     /// Whether a function, by its index in the plan, may be a tree's root; `None`: whatever is outermost.
     pub roots: Option<Vec<bool>>,
     /// At most so many levels.
     pub levels: Option<u32>,
+}
+
+impl Cut {
+    /// What the plan asks for, by the indices that its functions have now that it is armed.
+    pub fn of(plan: &ProbePlan, levels: Option<u32>) -> Self {
+        Self {
+            roots: plan.roots.clone(),
+            levels,
+        }
+    }
 }
 
 /// One line of a tree.

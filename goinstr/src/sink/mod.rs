@@ -51,7 +51,7 @@ pub use cover_table::{CoverTable, CoverTableOptions};
 pub use csv::CsvSink;
 pub use difference::{Compared, Comparison, Figure, write_json, write_table};
 pub use folded::{Drawing, FoldedSink, Weight};
-pub use forest::{Cut, Entry};
+pub use forest::Entry;
 pub use html::HtmlSink;
 pub use human::{count, duration, visible};
 pub use inflight::{InflightScreen, inflight_json, inflight_text};

@@ -195,6 +195,7 @@ pub(crate) fn plan() -> ProbePlan {
         libraries: vec![],
         states: None,
         captures: None,
+        roots: None,
         layout: RuntimeLayout {
             source: LayoutSource::Table,
             goid: 152,

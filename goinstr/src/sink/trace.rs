@@ -35,16 +35,19 @@ pub trait Format {
 #[derive(Debug)]
 pub struct TraceSink<F> {
     format: F,
+    /// At most so many levels of the trees.
+    levels: Option<u32>,
     forest: Forest,
     dropped: u64,
 }
 
 impl<F: Format> TraceSink<F> {
-    /// A trace of the trees that `cut` leaves.
-    pub fn new(format: F, cut: Cut) -> Self {
+    /// A trace of trees of at most so many levels; which may be their roots, the plan says.
+    pub fn new(format: F, levels: Option<u32>) -> Self {
         Self {
             format,
-            forest: Forest::new(cut),
+            levels,
+            forest: Forest::default(),
             dropped: 0,
         }
     }
@@ -61,6 +64,7 @@ impl<F: Format> TraceSink<F> {
 
 impl<F: Format> Sink for TraceSink<F> {
     fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        self.forest = Forest::new(Cut::of(plan, self.levels));
         self.format.begin(info, plan)
     }
 

@@ -238,16 +238,12 @@ impl<W: Write> Format for TreeText<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::forest::Cut;
     use crate::sink::trace::TraceSink;
     use crate::sink::{Sink, sample};
 
     fn written(color: bool) -> String {
         let mut bytes = Vec::new();
-        let mut sink = TraceSink::new(
-            TreeText::new(&mut bytes, TreeOptions { color }),
-            Cut::default(),
-        );
+        let mut sink = TraceSink::new(TreeText::new(&mut bytes, TreeOptions { color }), None);
         sink.session(&sample::info(), &sample::plan())
             .expect("session");
         for call in sample::tree() {

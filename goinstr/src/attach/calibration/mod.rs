@@ -163,6 +163,7 @@ fn plan(layout: RuntimeLayout, states: bool) -> io::Result<(ProbePlan, u64)> {
         libraries: vec![],
         states: states.then(StatePlan::default),
         captures: None,
+        roots: None,
         layout,
     };
     Ok((plan, load_bias))

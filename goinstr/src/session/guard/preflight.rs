@@ -173,11 +173,53 @@ fn remove(plan: &mut ProbePlan, gone: &[Load], allowed: f64) {
             ),
         });
     }
-    let stays = |id: u32| gone.iter().all(|load| load.function != id);
-    let mut ids = 0..;
-    plan.functions.retain(|_| ids.next().is_some_and(stays));
-    if let Some(captures) = &mut plan.captures {
-        let mut ids = 0..;
-        captures.functions.retain(|_| ids.next().is_some_and(stays));
+    plan.take_out(|index| gone.iter().any(|load| load.function as usize == index));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{CapturePlan, FunctionCapture, PlannedFunction, Redaction};
+    use crate::sink::sample;
+
+    fn names(functions: &[PlannedFunction]) -> Vec<&str> {
+        functions.iter().map(|f| f.name.as_str()).collect()
+    }
+
+    #[test]
+    fn what_belongs_to_a_function_stays_with_it() {
+        let mut plan = sample::plan();
+        let of = |bytes| FunctionCapture {
+            bytes,
+            ..FunctionCapture::default()
+        };
+        plan.captures = Some(CapturePlan {
+            functions: (0..5).map(of).collect(),
+            arguments: true,
+            results: false,
+            types: None,
+            redaction: Redaction::default(),
+            go_minor: None,
+        });
+        plan.roots = Some(vec![true, false, false, true, false]);
+        let whole = plan.clone();
+        let gone = [2, 0].map(|function| Load {
+            function,
+            calls: 1e6,
+            cost: 1e9,
+        });
+        remove(&mut plan, &gone, 5e7);
+        let all = names(&whole.functions);
+        assert_eq!(names(&plan.functions), [all[1], all[3], all[4]]);
+        assert_eq!(plan.roots, Some(vec![false, true, false]));
+        let captures = plan.captures.expect("captures").functions;
+        let bytes: Vec<u32> = captures.iter().map(|of| of.bytes).collect();
+        assert_eq!(bytes, [1, 3, 4]);
+        let skipped = &plan.skipped[whole.skipped.len()..];
+        let told: Vec<_> = skipped
+            .iter()
+            .map(|one| (one.function.as_str(), one.reason))
+            .collect();
+        assert_eq!(told, [(all[2], "over_budget"), (all[0], "over_budget")]);
     }
 }

@@ -31,7 +31,7 @@ use std::{
 
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use super::{Cut, Sink, names};
+use super::{Sink, forest::Cut, names};
 use crate::aggregate::{CallEvent, Exported, Ledger, OpenCall, Report, SessionInfo};
 use crate::plan::{Location, ProbePlan};
 
@@ -49,8 +49,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// What is to become of single calls.
 #[derive(Clone, Debug, Default)]
 pub struct SpanOptions {
-    /// Which part of the trees becomes spans.
-    pub cut: Cut,
+    /// At most so many levels of the trees become spans; which calls may be their roots, the plan says.
+    pub levels: Option<u32>,
     /// At most so many spans a second, whole trees; `None`: all.
     pub per_second: Option<u32>,
 }
@@ -201,7 +201,8 @@ impl Sink for OtlpSink {
         let export = export::Export::new(
             self.endpoint.clone(),
             Session::of(info, plan),
-            self.spans.clone().unwrap_or_default(),
+            Cut::of(plan, self.spans.as_ref().and_then(|spans| spans.levels)),
+            self.spans.as_ref().and_then(|spans| spans.per_second),
             Arc::clone(&self.shared),
             self.complaints,
         );

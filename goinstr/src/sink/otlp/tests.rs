@@ -10,7 +10,11 @@ use prost::Message as _;
 
 use super::{Session, lineage::Lineage, metrics, spans};
 use crate::aggregate::{CallEvent, OpenCall, Report};
-use crate::sink::{Cut, Entry, forest::Forest, sample};
+use crate::sink::{
+    Entry,
+    forest::{Cut, Forest},
+    sample,
+};
 
 fn session() -> Session {
     Session::of(&sample::info(), &sample::plan())
