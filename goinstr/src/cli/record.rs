@@ -62,13 +62,8 @@ pub(super) struct Typed {
     /// (they take far more room than the calls alone: choose calls by --slower-than)
     #[arg(long)]
     stack: bool,
-    /// What the probes may cost: percent of the CPU time that the target uses, and of one CPU where
-    /// it uses less
-    #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
-    max_overhead: f64,
-    /// Leave out no function, however much it costs
-    #[arg(long)]
-    no_guard: bool,
+    #[command(flatten)]
+    overhead: args::Overhead,
     /// Size of the ring buffer, in KiB: a power of two
     #[arg(long, value_name = "KIB", default_value_t = RING_KIB)]
     ring_size: u32,
@@ -105,7 +100,7 @@ impl Record {
             return wrong("--duration 0s records nothing: leave it out to record until Ctrl-C");
         }
         let which = typed.which;
-        let guard = guard("record", typed.max_overhead, typed.no_guard)?;
+        let guard = guard("record", &typed.overhead)?;
         Ok(Self {
             states: typed.states,
             otlp: typed.otlp,
