@@ -239,11 +239,11 @@ impl State {
         diagnostics.pass_on();
         let now = monotonic_ns();
         let open = kernel.open_calls()?;
+        let still = self.open(&open, kernel);
         // Calls of functions that were shed may be over.
         let (given_up, open): (Vec<_>, Vec<_>) = open
             .into_iter()
             .partition(|(_, frame)| kernel.is_shed(frame.func));
-        let still = self.open(&open);
         self.write(|| sink.settle(Some(&still), u64::MAX));
         let uncaptured = kernel.counter(UNCAPTURED);
         if uncaptured > 0 {
@@ -275,7 +275,7 @@ impl State {
     /// The calls that are open now, where they can be read.
     fn open_calls(&self, kernel: &Kernel) -> Option<Vec<OpenCall>> {
         match kernel.open_calls() {
-            Ok(open) => Some(self.open(&open)),
+            Ok(open) => Some(self.open(&open, kernel)),
             Err(error) => {
                 // A goroutine's frames went while they were read.
                 log::debug!("open calls: {error}");
@@ -284,13 +284,19 @@ impl State {
         }
     }
 
-    fn open(&self, frames: &[(u64, Frame)]) -> Vec<OpenCall> {
+    /// The calls whose ends will be told of: not those of functions that were shed.
+    fn open(&self, frames: &[(u64, Frame)], kernel: &Kernel) -> Vec<OpenCall> {
         let mut calls: Vec<OpenCall> = Vec::with_capacity(frames.len());
+        let mut around = None;
         for &(goid, frame) in frames {
-            let depth = match calls.last() {
-                Some(outer) if outer.goid == goid => outer.depth + 1,
+            let depth = match around {
+                Some((same, depth)) if same == goid => depth + 1,
                 _ => 0,
             };
+            around = Some((goid, depth));
+            if kernel.is_shed(frame.func) {
+                continue;
+            }
             calls.push(OpenCall {
                 function: frame.func,
                 goid,

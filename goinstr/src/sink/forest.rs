@@ -122,6 +122,13 @@ impl Forest {
         Some(roots.get(function as usize) == Some(&true))
     }
 
+    /// Whether a tree may begin with the call: it is of a root, or was made in one that is not told of,
+    /// because it was lost, was shed, or takes too long to return.
+    fn may_begin(&self, call: &CallEvent) -> bool {
+        let is_root = |function| self.is_root(function) == Some(true);
+        is_root(call.function) || call.parent.is_some_and(is_root)
+    }
+
     /// Takes a call that has returned.
     pub fn add(&mut self, call: CallEvent) {
         self.kept.add(&call);
@@ -169,7 +176,7 @@ impl Forest {
                 if let Some(tree) = shown.last_mut() {
                     tree.calls.push(call);
                 }
-            } else if self.is_root(call.function) == Some(true) {
+            } else if self.may_begin(&call) {
                 shown.push(Tree { calls: vec![call] });
             } else {
                 self.kept.remove(std::slice::from_ref(&call));
@@ -188,7 +195,8 @@ impl Forest {
     }
 
     /// What can be shown at `now_ns`. `open`: the calls that are open, outermost first on each
-    /// goroutine, where they were looked at; all that returned before was added.
+    /// goroutine, where they were looked at; all that returned before was added. A call that will not be told
+    /// of, because its function was shed, is not among them: nothing waits for it.
     pub fn ready(&mut self, open: Option<&[OpenCall]>, now_ns: u64) -> Vec<Entry> {
         let mut by_goid: HashMap<u64, Vec<&OpenCall>> = HashMap::new();
         for call in open.unwrap_or_default() {
@@ -279,9 +287,10 @@ impl Forest {
                     None => PATIENCE_NS,
                 };
                 let around = open.get(goid).map_or(&[][..], Vec::as_slice);
-                let comes = around
-                    .iter()
-                    .any(|call| self.is_root(call.function) != Some(false));
+                // One that is inside of calls which were shed may be inside of a root.
+                let comes = around.iter().zip(0..).any(|(call, place)| {
+                    self.is_root(call.function) != Some(false) || call.depth > place
+                });
                 many || !comes || oldest.saturating_add(patience) < now_ns
             })
             .map(|(&goid, _)| goid)
@@ -297,17 +306,24 @@ impl Forest {
             self.kept.remove(&calls);
             let around = open.get(&goid).map_or(&[][..], Vec::as_slice);
             let calls = tree(calls).calls;
-            let first = calls.first().map_or(0, |call| call.depth) as usize;
-            for (level, call) in (0..).zip(around.iter().take(first)) {
-                if self.within(level) {
+            let Some(first) = calls.first() else { continue };
+            let (depth, start) = (first.depth, first.start_unix_ns);
+            let holds = |call: &&&OpenCall| call.depth < depth && call.start_unix_ns <= start;
+            let mut levels = 0;
+            for call in around.iter().filter(holds) {
+                if self.within(levels) {
                     entries.push(Entry::Open {
                         call: (*call).clone(),
-                        level,
+                        level: levels,
                     });
                 }
+                levels += 1;
             }
+            // Around it were more, which are not told of: they leave no level empty.
+            let missing = depth.saturating_sub(levels);
             for call in calls {
-                let level = call.depth;
+                let least = levels.min(call.depth);
+                let level = call.depth.saturating_sub(missing).max(least);
                 if self.within(level) {
                     let root_ns = call.duration_ns;
                     entries.push(Entry::Call {
