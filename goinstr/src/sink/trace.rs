@@ -7,12 +7,13 @@ use std::io;
 
 use super::Sink;
 use super::forest::{Cut, Entry, Forest};
-use crate::aggregate::{BegunCall, CallEvent, Ledger, OpenCall, Report, SessionInfo};
+use crate::aggregate::{BegunCall, CallEvent, Ledger, OpenCall, Report, SessionInfo, ShedEvent};
 use crate::plan::ProbePlan;
 
 /// How the lines of a trace are written.
 pub trait Format {
-    /// Once, before all calls. Written through when it returns.
+    /// Once, before all calls: also which functions are left out because they would cost too much. Written
+    /// through when it returns.
     fn begin(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()>;
 
     /// One line of a tree.
@@ -20,6 +21,9 @@ pub trait Format {
 
     /// A call that has just begun, of a trace of beginnings alone.
     fn begun(&mut self, call: &BegunCall) -> io::Result<()>;
+
+    /// A function is no longer measured: whoever reads has to know at once.
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()>;
 
     /// So many calls are missing, for want of room.
     fn missing(&mut self, calls: u64) -> io::Result<()>;
@@ -86,6 +90,11 @@ impl<F: Format> Sink for TraceSink<F> {
             self.format.entry(&entry)?;
         }
         Ok(())
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        self.format.shed(event)?;
+        self.format.flush()
     }
 
     fn interval(&mut self, _number: u64, report: &Report) -> io::Result<()> {
