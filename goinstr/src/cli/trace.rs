@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use super::args::{self, PATTERN_HELP, Which, time};
 use super::attach::{explain, states};
 use super::capture::Capture;
-use super::config::{patterns, ring_bytes, selection, usage};
+use super::config::{guard, patterns, ring_bytes, selection, usage};
 use super::failure::Failure;
 use super::otlp::Otlp;
 use super::output::{Destination, Output};
@@ -17,7 +17,7 @@ use super::rotation::Rotation;
 use super::{subject, verified};
 use crate::attach::Aggregation;
 use crate::plan::{self, Pattern, ProbePlan};
-use crate::session;
+use crate::session::{self, Budget};
 use crate::sink::{JsonSink, Logfmt, Sink, TraceFormat, TraceSink, TreeOptions, TreeText};
 use crate::target::{Selection, Target};
 
@@ -69,6 +69,8 @@ pub(super) struct Typed {
     #[arg(long, value_name = "KIB", default_value_t = RING_KIB)]
     ring_size: u32,
     #[command(flatten)]
+    overhead: args::Overhead,
+    #[command(flatten)]
     otlp: Otlp,
     #[command(flatten)]
     capture: super::capture::Values,
@@ -98,6 +100,7 @@ pub(super) struct Trace {
     duration: Option<Duration>,
     raw: bool,
     ring_bytes: u32,
+    guard: Option<Budget>,
     otlp: Otlp,
     capture: Capture,
 }
@@ -136,6 +139,7 @@ impl Trace {
             duration: typed.duration,
             raw: typed.raw,
             ring_bytes: ring_bytes("trace", typed.ring_size)?,
+            guard: guard("trace", &typed.overhead)?,
             otlp: typed.otlp,
             capture: Capture::new("trace", &typed.capture)?,
         })
@@ -165,8 +169,8 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
     let config = session::Config {
         duty: None,
         condition: trace.capture.condition.clone(),
-        guard: None,
-        dead_man: true,
+        guard: trace.guard,
+        dead_man: trace.guard.is_some(),
         plan,
         go_version: binary.go_version().map(str::to_owned),
         arch: binary.arch().name(),

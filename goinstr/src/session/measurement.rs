@@ -11,13 +11,13 @@ use goinstr_common::{
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::{
-    SessionError,
+    SessionError, budget,
     clock::{Clock, monotonic_ns},
-    config::{Budget, Config},
+    config::Config,
     dead_man::Switch,
     duty::Windowing,
     ending::Ending,
-    guard::{Allowance, Guard, HitCosts, Told, Watch},
+    guard::{Guard, Told},
     leaving::leave,
     ledger,
     preparing::Prepared,
@@ -25,12 +25,10 @@ use super::{
 };
 use crate::{
     aggregate::{
-        Aggregator, End, FollowedStates, OpenCall, ProbeCosts, Report, SessionInfo, ShedEvent,
-        States,
+        Aggregator, End, FollowedStates, OpenCall, ProbeCosts, Report, SessionInfo, States,
     },
     attach::{Aggregation, AttachError, Attached, Costs, Kernel, Scope, Settings},
     event::{Beside, Diagnostics, Event, Reader},
-    plan::PlannedFunction,
     sink::Sink,
     target::{Process, Target},
 };
@@ -83,8 +81,9 @@ pub(super) async fn run(
 
     let watch = config
         .guard
-        .map(|budget| watch(&config, &attached.kernel, prepared.costs, budget));
-    let mut guard = Guard::start(watch, attached.shedder(), switch);
+        .map(|budget| budget::watch(&config, &attached.kernel, prepared.costs, budget));
+    let stopper = (!settings.shedding).then(|| attached.stopper());
+    let mut guard = Guard::start(watch, attached.shedder(), stopper, switch);
     let end = state
         .watch(
             &config,
@@ -196,21 +195,29 @@ impl State {
     fn hear(&mut self, config: &Config, told: Told, sink: &mut dyn Sink) -> bool {
         match told {
             Told::Shed { shed, at_ns } => {
-                let after_ns = at_ns.saturating_sub(self.began);
-                self.shed.push((shed.load.function, after_ns));
-                let Some(function) = config.plan.functions.get(shed.load.function as usize) else {
+                let times = (self.began, at_ns);
+                let Some(event) = budget::shed_event(&config.plan, &shed, self.clock, times) else {
                     return true;
                 };
-                let event = ShedEvent {
-                    function: shed.load.function,
-                    name: function.name.clone(),
-                    detail: shed.detail(),
-                    calls_per_second: shed.calls_per_second(),
-                    after_ns,
-                    at_unix_ns: self.clock.unix_ns(at_ns),
-                };
+                self.shed.push((event.function, event.after_ns));
                 self.write(|| sink.shed(&event));
+                let is_shed = |id| self.shed.iter().any(|&(function, _)| function == id);
+                if budget::without_roots(&config.plan, is_shed) {
+                    log::error!(
+                        "{} was the last of the roots, without which no call is shown: the trace was ended",
+                        event.name
+                    );
+                    return false;
+                }
                 true
+            }
+            Told::TooLoud { shed, at_ns } => {
+                let times = (self.began, at_ns);
+                if let Some(event) = budget::shed_event(&config.plan, &shed, self.clock, times) {
+                    self.write(|| sink.shed(&event));
+                    budget::tell_end(&event);
+                }
+                false
             }
             Told::StatesTooDear(detail) => {
                 log::error!(
@@ -404,7 +411,7 @@ pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
     Settings {
         scope,
         watch: config.watch(),
-        shedding: config.guard.is_some() && config.count.is_none(),
+        shedding: config.sheds(),
         windows: config.duty.is_some(),
         aggregation: config.aggregation,
         slower_than_ns: config.slower_than.map(nanos),
@@ -416,22 +423,6 @@ pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {
         returns: prepared.returns,
         costs: prepared.costs,
     }
-}
-
-/// The watch over the budget, from now on.
-fn watch(config: &Config, kernel: &Kernel, costs: Costs, budget: Budget) -> Watch {
-    let of = |(function, id): (&PlannedFunction, u32)| {
-        let entry = if kernel.is_stepped(id) {
-            costs.stepped
-        } else {
-            costs.emulated
-        };
-        let returns = !function.exits.is_empty();
-        (HitCosts::new(costs, entry, returns), function.reenters)
-    };
-    let hits: Vec<_> = config.plan.functions.iter().zip(0..).map(of).collect();
-    let allowance = Allowance::new(budget.percent, &config.target);
-    Watch::new(&hits, allowance, monotonic_ns()).with_state_costs(costs)
 }
 
 /// A time in ns, as everything here counts it.

@@ -183,6 +183,11 @@ impl Measurement {
         self.end(Report::parse)
     }
 
+    /// Waits for a count's own end and returns its report.
+    pub fn finish_count(self) -> Result<Counted> {
+        self.end(Counted::parse)
+    }
+
     fn end<R>(mut self, parse: impl FnOnce(&[String]) -> Result<R>) -> Result<R> {
         self.lines.wait_for_end(patience())?;
         let status = self.wait()?;
