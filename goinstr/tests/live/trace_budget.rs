@@ -64,7 +64,7 @@ pub fn tests() -> Vec<Test> {
 /// With the guard, in JSON.
 fn traced(target: &Target, options: &[&str], patterns: &[&str]) -> Result<Measurement> {
     let args = [&TENTH, options, patterns].concat();
-    Measurement::start_command("trace", target.pid, &args)
+    Measurement::start_guarded("trace", target.pid, &args)
 }
 
 fn spurt() -> Result<(std::path::PathBuf, Target)> {
@@ -397,7 +397,7 @@ fn held_root() -> Result<()> {
 fn unguarded() -> Result<()> {
     let (_, mut target) = spurt()?;
     let args = [&["--no-guard", "--ring-size", "131072"][..], &patterns()].concat();
-    let measurement = Measurement::start_command("trace", target.pid, &args)?;
+    let measurement = Measurement::start_guarded("trace", target.pid, &args)?;
     target.go()?;
     target.go()?;
     go_on();
@@ -447,7 +447,7 @@ fn entries_before() -> Result<()> {
     target.go()?;
     target.go()?;
     let args = [&ENTRIES[..], &["main.hot1", "main.hot5"]].concat();
-    let mut measurement = Measurement::start_command("trace", target.pid, &args)?;
+    let mut measurement = Measurement::start_guarded("trace", target.pid, &args)?;
     measurement.wait_for(r#""function":"main.hot5""#)?;
     let counted = measurement.interrupt_count()?;
     ensure!(counted.session["functions"] == 1, "{}", counted.session);
@@ -463,7 +463,7 @@ fn entries_before() -> Result<()> {
 fn entries() -> Result<()> {
     let (exe, mut target) = spurt()?;
     let args = [&ENTRIES[..], &["main.hot1", "main.outer"]].concat();
-    let mut measurement = Measurement::start_command("trace", target.pid, &args)?;
+    let mut measurement = Measurement::start_guarded("trace", target.pid, &args)?;
     target.go()?;
     measurement.wait_for(r#""function":"main.outer""#)?;
     target.go()?;
