@@ -38,7 +38,7 @@ mod windows;
 
 use std::{iter, path::Path};
 
-pub use costs::{Costs, EntryCosts};
+pub use costs::{Costs, EntryCosts, ValueCosts};
 pub use error::AttachError;
 pub use gauge::Gauge;
 pub use hits::Hits;

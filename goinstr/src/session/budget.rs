@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     aggregate::ShedEvent,
-    attach::{Costs, Kernel},
+    attach::Kernel,
     plan::{PlannedFunction, ProbePlan},
     session::clock::monotonic_ns,
 };
@@ -28,7 +28,8 @@ pub(super) fn leave_out(
     let plan = &mut config.plan;
     let before = plan.skipped.len();
     let roots = names_of_roots(plan);
-    guard::preflight::leave_out(plan, &config.target, &settings, budget.percent)?;
+    let costs = (&settings, prepared.values);
+    guard::preflight::leave_out(plan, &config.target, costs, budget.percent)?;
     let gone = plan.skipped.get(before..).unwrap_or_default();
     // The costliest went first, so the last is the one that a little more would let in.
     if plan.functions.is_empty()
@@ -68,7 +69,9 @@ fn names_of_roots(plan: &ProbePlan) -> Vec<String> {
 }
 
 /// The watch over the budget, from now on.
-pub(super) fn watch(config: &Config, kernel: &Kernel, costs: Costs, budget: Budget) -> Watch {
+pub(super) fn watch(config: &Config, kernel: &Kernel, prepared: Prepared, budget: Budget) -> Watch {
+    let costs = prepared.costs;
+    let captures = config.plan.captures.as_ref();
     // A count arms no returns.
     let ends = config.count.is_none();
     let of = |(function, id): (&PlannedFunction, u32)| {
@@ -78,7 +81,9 @@ pub(super) fn watch(config: &Config, kernel: &Kernel, costs: Costs, budget: Budg
             costs.emulated
         };
         let returns = ends && !function.exits.is_empty();
-        (HitCosts::new(costs, entry, returns), function.reenters)
+        let capture = captures.and_then(|captures| captures.functions.get(id as usize));
+        let hit = HitCosts::new(costs, entry, returns).with_values(prepared.values, capture);
+        (hit, function.reenters)
     };
     let hits: Vec<_> = config.plan.functions.iter().zip(0..).map(of).collect();
     let allowance = Allowance::new(budget.percent, &config.target);

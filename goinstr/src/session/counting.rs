@@ -74,7 +74,7 @@ pub(super) async fn run(
     let watch = config
         .guard
         .filter(|_| told)
-        .map(|budget| budget::watch(&config, &attached.kernel, prepared.costs, budget));
+        .map(|budget| budget::watch(&config, &attached.kernel, prepared, budget));
     let stopper = (!settings.shedding).then(|| attached.stopper());
     let mut guard = Guard::start(watch, attached.shedder(), stopper, switch);
     let waiting = (&mut ending, &mut guard);

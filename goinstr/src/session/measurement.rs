@@ -81,7 +81,7 @@ pub(super) async fn run(
 
     let watch = config
         .guard
-        .map(|budget| budget::watch(&config, &attached.kernel, prepared.costs, budget));
+        .map(|budget| budget::watch(&config, &attached.kernel, prepared, budget));
     let stopper = (!settings.shedding).then(|| attached.stopper());
     let mut guard = Guard::start(watch, attached.shedder(), stopper, switch);
     let end = state

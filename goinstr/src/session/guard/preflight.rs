@@ -10,7 +10,7 @@ use goinstr_common::control::PHASE_RECORDING;
 
 use super::{Allowance, HitCosts, Load, moment::at_a_moment, over_budget, rounded, share};
 use crate::{
-    attach::{AttachError, Attached, Method, Settings, Watch, features},
+    attach::{AttachError, Attached, Method, Settings, ValueCosts, Watch, features},
     plan::{ProbePlan, Skipped},
     session::clock::monotonic_ns,
     target::Target,
@@ -35,7 +35,7 @@ const FEW: usize = 10;
 pub(in crate::session) fn leave_out(
     plan: &mut ProbePlan,
     target: &Target,
-    settings: &Settings,
+    (settings, values): (&Settings, ValueCosts),
     percent: f64,
 ) -> Result<(), AttachError> {
     let one_by_one = settings.method == Some(Method::PerfEvent) || !features::has_uprobe_multi();
@@ -49,7 +49,7 @@ pub(in crate::session) fn leave_out(
         if plan.functions.is_empty() {
             return Ok(());
         }
-        let counted = count(plan, target, settings, percent)?;
+        let counted = count(plan, target, (settings, values), percent)?;
         let gone = over_budget(counted.loads, counted.allowed);
         let done = counted.whole || gone.is_empty();
         log::debug!(
@@ -81,7 +81,7 @@ struct Counted {
 fn count(
     plan: &ProbePlan,
     target: &Target,
-    settings: &Settings,
+    (settings, values): (&Settings, ValueCosts),
     percent: f64,
 ) -> Result<Counted, AttachError> {
     let follows = settings.watch == Watch::Calls;
@@ -131,7 +131,10 @@ fn count(
         // How many of a looping function's hits are calls is not known: what its returns cost, the
         // watch will see.
         let returns = follows && planned.is_some_and(|f| !f.exits.is_empty() && !f.reenters);
-        let hit = HitCosts::new(costs, attached.kernel.entry_costs(id), returns);
+        let captures = plan.captures.as_ref();
+        let capture = captures.and_then(|captures| captures.functions.get(id as usize));
+        let hit = HitCosts::new(costs, attached.kernel.entry_costs(id), returns)
+            .with_values(values, capture);
         #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
         let calls = count as f64 / elapsed.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "nanoseconds of one hit")]
