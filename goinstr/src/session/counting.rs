@@ -56,6 +56,7 @@ pub(super) async fn run(
     };
     let began = monotonic_ns();
     attached.kernel.set_phase(PHASE_RECORDING);
+    log::info!("the probes are in place");
     ending.after(config.duration);
     let start = clock.unix_ns(began);
     let mut state = State {

@@ -1,6 +1,6 @@
 //! The measurement itself.
 
-use std::{io, time::Duration};
+use std::{collections::HashSet, io, time::Duration};
 
 use goinstr_common::{
     control::{PHASE_CLOSING, PHASE_RECORDING},
@@ -70,6 +70,7 @@ pub(super) async fn run(
         None => attached.kernel.set_phase(PHASE_RECORDING),
         Some(windows) => windows.begin(),
     }
+    log::info!("the probes are in place");
     let windowing = windows
         .zip(config.duty)
         .map(|(windows, duty)| Windowing::start(windows, duty));
@@ -246,7 +247,7 @@ impl State {
         diagnostics.pass_on();
         let now = monotonic_ns();
         let open = kernel.open_calls()?;
-        let still = self.open(&open, kernel);
+        let still = self.open(&open);
         // Calls of functions that were shed may be over.
         let (given_up, open): (Vec<_>, Vec<_>) = open
             .into_iter()
@@ -282,7 +283,7 @@ impl State {
     /// The calls that are open now, where they can be read.
     fn open_calls(&self, kernel: &Kernel) -> Option<Vec<OpenCall>> {
         match kernel.open_calls() {
-            Ok(open) => Some(self.open(&open, kernel)),
+            Ok(open) => Some(self.open(&open)),
             Err(error) => {
                 // A goroutine's frames went while they were read.
                 log::debug!("open calls: {error}");
@@ -291,8 +292,9 @@ impl State {
         }
     }
 
-    /// The calls whose ends will be told of: not those of functions that were shed.
-    fn open(&self, frames: &[(u64, Frame)], kernel: &Kernel) -> Vec<OpenCall> {
+    /// The calls whose ends will be told of: not those of functions that the sink knows were shed.
+    fn open(&self, frames: &[(u64, Frame)]) -> Vec<OpenCall> {
+        let shed: HashSet<u32> = self.shed.iter().map(|&(function, _)| function).collect();
         let mut calls: Vec<OpenCall> = Vec::with_capacity(frames.len());
         let mut around = None;
         for &(goid, frame) in frames {
@@ -301,7 +303,7 @@ impl State {
                 _ => 0,
             };
             around = Some((goid, depth));
-            if kernel.is_shed(frame.func) {
+            if shed.contains(&frame.func) {
                 continue;
             }
             calls.push(OpenCall {

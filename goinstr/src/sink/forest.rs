@@ -5,7 +5,7 @@
 //! goroutine's tree under the call that started the goroutine. What is kept meanwhile is bounded
 //! in number and in time: a root may never return.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::aggregate::{CallEvent, OpenCall};
 use crate::plan::ProbePlan;
@@ -76,6 +76,8 @@ pub(super) struct Forest {
     pending: HashMap<u64, Vec<CallEvent>>,
     /// Finished trees, in order of return.
     finished: Vec<Tree>,
+    /// Functions whose calls that were open are not told of.
+    shed: HashSet<u32>,
     kept: Kept,
 }
 
@@ -122,11 +124,17 @@ impl Forest {
         Some(roots.get(function as usize) == Some(&true))
     }
 
-    /// Whether a tree may begin with the call: it is of a root, or was made in one that is not told of,
-    /// because it was lost, was shed, or takes too long to return.
+    /// Whether a tree may begin with the call: it is of a root, or was made in a call of one that was shed
+    /// meanwhile, which will not be told of.
     fn may_begin(&self, call: &CallEvent) -> bool {
         let is_root = |function| self.is_root(function) == Some(true);
-        is_root(call.function) || call.parent.is_some_and(is_root)
+        let begins = |parent| is_root(parent) && self.shed.contains(&parent);
+        is_root(call.function) || call.parent.is_some_and(begins)
+    }
+
+    /// No call of the function comes any more.
+    pub fn shed(&mut self, function: u32) {
+        self.shed.insert(function);
     }
 
     /// Takes a call that has returned.

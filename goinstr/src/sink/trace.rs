@@ -93,6 +93,7 @@ impl<F: Format> Sink for TraceSink<F> {
     }
 
     fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        self.forest.shed(event.function);
         self.format.shed(event)?;
         self.format.flush()
     }

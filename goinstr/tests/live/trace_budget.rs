@@ -296,24 +296,14 @@ impl Form {
     }
 }
 
-/// Starts a trace in another format and waits until the probes are in place.
-fn begun(target: &Target, exe: &std::path::Path, args: &[&str]) -> Result<Trace> {
-    let trace = Trace::start(target, args)?;
-    let deadline = std::time::Instant::now() + patience();
-    // logfmt has no line that says so.
-    while text::changed_bytes(target.pid, exe)? == 0 {
-        ensure!(std::time::Instant::now() < deadline, "there are no probes");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(trace)
-}
-
 fn written(form: &Form) -> Result<()> {
     let (exe, mut target) = spurt()?;
-    let args = [&TENTH, &["--output", form.name][..], &patterns()].concat();
-    let mut trace = begun(&target, &exe, &args)?;
-    // Recording begins when all of them are.
-    std::thread::sleep(Duration::from_secs(2));
+    let args = [&TENTH, &["-v", "--output", form.name][..], &patterns()].concat();
+    let mut trace = Trace::start(&target, &args)?;
+    // What it writes need not say so.
+    trace.errors.wait_for("the probes", patience(), |line| {
+        line.contains("the probes are in place")
+    })?;
     target.go()?;
     for name in HOT {
         target.go()?;

@@ -209,7 +209,8 @@ fn what_a_root_that_was_shed_called_is_shown() {
         parent: Some(parent),
         ..call
     };
-    // 0 is shed: what it called itself begins a tree, and what is open in it is waited for.
+    forest.shed(0);
+    // What it called itself begins a tree, and what is open in it is waited for.
     forest.add(inside(1, call(2, 7, 2, 21, 22)));
     assert_eq!(
         lines(&forest.ready(Some(&[open(1, 7, 1, 20)]), 30)),

@@ -85,6 +85,7 @@ impl Export {
                 Message::Settle(open, now_ns) => {
                     self.settle(&mut client, open.as_deref(), now_ns);
                 }
+                Message::Shed(function) => self.forest.shed(function),
                 Message::Report => {}
             }
             self.send_report(&mut client);

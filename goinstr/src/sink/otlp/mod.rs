@@ -32,7 +32,7 @@ use std::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::{Sink, forest::Cut, names};
-use crate::aggregate::{CallEvent, Exported, Ledger, OpenCall, Report, SessionInfo};
+use crate::aggregate::{CallEvent, Exported, Ledger, OpenCall, Report, SessionInfo, ShedEvent};
 use crate::plan::{Location, ProbePlan};
 
 pub use endpoint::Endpoint;
@@ -93,6 +93,8 @@ enum Message {
     Call(CallEvent),
     /// Which calls are open, as [`Sink::settle`] has it.
     Settle(Option<Vec<OpenCall>>, u64),
+    /// No call of this function comes any more.
+    Shed(u32),
     /// There is a report in [`Shared`].
     Report,
 }
@@ -220,6 +222,12 @@ impl Sink for OtlpSink {
         self.calls_came = true;
         let left = self.leave(Message::Call(call.bare()));
         self.shared.tally.left(left);
+        Ok(())
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        // Without it, what a root had called that was open is left out.
+        self.leave(Message::Shed(event.function));
         Ok(())
     }
 
