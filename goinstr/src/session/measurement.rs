@@ -170,8 +170,15 @@ impl State {
                 },
                 _ = reports.tick() => {
                     // Before what has come is taken: a call that ends now is then in one of the two.
-                    let open = if sink.asks_for_open() { self.open_calls(kernel) } else { None };
+                    let frames = if sink.asks_for_open() { open_frames(kernel) } else { None };
                     self.drain(config, sink);
+                    // Calls that have come may be outermost since a function was shed.
+                    for told in guard.told_by_now() {
+                        if !self.hear(config, told, sink) {
+                            return End::Signal;
+                        }
+                    }
+                    let open = frames.map(|frames| self.open(&frames));
                     let now = self.clock.unix_ns(monotonic_ns());
                     self.write(|| sink.settle(open.as_deref(), now));
                     if config.target.is_over() {
@@ -277,18 +284,6 @@ impl State {
                 Err(SessionError::Output(error))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// The calls that are open now, where they can be read.
-    fn open_calls(&self, kernel: &Kernel) -> Option<Vec<OpenCall>> {
-        match kernel.open_calls() {
-            Ok(open) => Some(self.open(&open)),
-            Err(error) => {
-                // A goroutine's frames went while they were read.
-                log::debug!("open calls: {error}");
-                None
-            }
         }
     }
 
@@ -400,6 +395,14 @@ impl State {
             (Event::Stack(stack), _) => telling.take_stack(stack),
         })
     }
+}
+
+/// The calls that are open now, where they can be read.
+fn open_frames(kernel: &Kernel) -> Option<Vec<(u64, Frame)>> {
+    let open = kernel.open_calls();
+    // A goroutine's frames may go while they are read.
+    open.inspect_err(|error| log::debug!("open calls: {error}"))
+        .ok()
 }
 
 pub(super) fn settings(config: &Config, prepared: Prepared) -> Settings {

@@ -74,6 +74,8 @@ pub(super) struct Forest {
     cut: Cut,
     /// Finished calls inside of others that have not returned, by goroutine, in order of return.
     pending: HashMap<u64, Vec<CallEvent>>,
+    /// The same where the outermost has returned, and roots that were asked for are to be found among them.
+    whole: Vec<Vec<CallEvent>>,
     /// Finished trees, in order of return.
     finished: Vec<Tree>,
     /// Functions whose calls that were open are not told of.
@@ -148,16 +150,18 @@ impl Forest {
         let goid = call.goid;
         if self.cut.roots.is_some() {
             pending.push(call);
-        } else {
-            // What returned before on this goroutine and began later was inside it.
-            let inside = pending
-                .iter()
-                .rposition(|before| before.start_unix_ns < call.start_unix_ns)
-                .map_or(0, |outside| outside + 1);
-            let mut calls = pending.split_off(inside);
-            calls.push(call);
-            self.finished.push(tree(calls));
+            // Not yet: which functions were shed is told after the calls.
+            self.whole.extend(self.pending.remove(&goid));
+            return;
         }
+        // What returned before on this goroutine and began later was inside it.
+        let inside = pending
+            .iter()
+            .rposition(|before| before.start_unix_ns < call.start_unix_ns)
+            .map_or(0, |outside| outside + 1);
+        let mut calls = pending.split_off(inside);
+        calls.push(call);
+        self.finished.push(tree(calls));
         if let Some(rest) = self.pending.remove(&goid) {
             self.finish_rest(rest);
         }
@@ -195,7 +199,7 @@ impl Forest {
 
     /// Whether it would help to know which calls are open.
     pub fn asks_for_open(&self) -> bool {
-        !self.pending.is_empty()
+        !(self.pending.is_empty() && self.whole.is_empty())
             || self
                 .finished
                 .iter()
@@ -211,6 +215,9 @@ impl Forest {
             by_goid.entry(call.goid).or_default().push(call);
         }
         let mut entries = Vec::new();
+        for calls in std::mem::take(&mut self.whole) {
+            self.finish_rest(calls);
+        }
         if open.is_some() {
             self.give_up(&by_goid, now_ns, &mut entries);
         }

@@ -86,10 +86,15 @@ impl Guard {
         }
     }
 
+    /// What it has told so far and nobody has heard. Does not wait.
+    pub fn told_by_now(&mut self) -> Vec<Told> {
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
+    }
+
     /// What it has told and nobody has heard.
     pub fn rest(&mut self) -> Vec<Told> {
         self.end();
-        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
+        self.told_by_now()
     }
 
     fn end(&mut self) {
@@ -156,9 +161,10 @@ fn run(
             match (stopper, gone.first()) {
                 (None, _) => {
                     for shed in gone {
-                        shedder.shed(shed.load.function);
+                        // First: whoever sees what comes of it must be able to know why.
                         let at_ns = monotonic_ns();
                         let _ = tell.send(Told::Shed { shed, at_ns });
+                        shedder.shed(shed.load.function);
                     }
                     if let Err(error) = shedder.proceed() {
                         let _ = tell.send(Told::Failed(error));

@@ -223,3 +223,21 @@ fn what_a_root_that_was_shed_called_is_shown() {
     assert_eq!(lines(&forest.ready(Some(&[]), 60)), [(0, 0); 0]);
     assert_eq!(forest.kept, Kept::default());
 }
+
+#[test]
+fn that_a_root_was_shed_may_be_told_after_calls_that_show_it() {
+    let mut forest = Forest::new(Cut {
+        roots: Some(vec![true, false]),
+        levels: None,
+    });
+    forest.add(CallEvent {
+        parent: Some(0),
+        ..call(1, 7, 1, 20, 25)
+    });
+    // The root is given up, and this one outermost.
+    forest.add(call(1, 7, 0, 40, 50));
+    forest.shed(0);
+    let shown = forest.ready(Some(&[]), 60);
+    assert_eq!(lines(&shown), [(1, 0)]);
+    assert_eq!(forest.kept, Kept::default());
+}
