@@ -123,8 +123,12 @@ fn a_wrong_command_line_is_exit_code_2() {
     is_wrong(&["attach", "--pid", "1", "--duration", "0s"], &["Ctrl-C"]);
     is_wrong(&["attach", "--pid", "1", "--interval", "1ms"], &["50ms"]);
     for percent in ["0", "101", "nan", "inf", "much"] {
-        let args = ["attach", "--pid", "1", "--max-overhead", percent];
-        is_wrong(&args, &["--max-overhead"]);
+        for command in ["attach", "trace", "record"] {
+            let args = [command, "--pid", "1", "--max-overhead", percent];
+            let recording = (command == "record").then_some(["-o", "/dev/null"]);
+            let args = [&args[..], recording.as_slice().as_flattened()].concat();
+            is_wrong(&args, &["--max-overhead"]);
+        }
     }
     is_wrong(
         &["attach", "--pid", "1", "--sort", "name"],

@@ -230,7 +230,7 @@ pub struct OpenCall {
     pub function: u32,
     /// `runtime.g.goid`; 0 on a system stack.
     pub goid: u64,
-    /// Number of traced calls open around it on its goroutine.
+    /// Number of calls open around it on its goroutine, those of functions that were shed too.
     pub depth: u32,
     /// When it began, ns since the Unix epoch.
     pub start_unix_ns: u64,

@@ -31,6 +31,7 @@ mod shedding;
 mod sites;
 mod sizes;
 mod states;
+mod stopper;
 mod syscall;
 mod text;
 mod urgency;
@@ -38,7 +39,7 @@ mod windows;
 
 use std::{iter, path::Path};
 
-pub use costs::{Costs, EntryCosts};
+pub use costs::{Costs, EntryCosts, ValueCosts};
 pub use error::AttachError;
 pub use gauge::Gauge;
 pub use hits::Hits;
@@ -47,6 +48,7 @@ pub use one_shot::{BATCH, OneShots};
 pub use program_size::ProgramSize;
 pub use settings::{Aggregation, Returns, Scope, Settings, Watch};
 pub use shedding::Shedder;
+pub use stopper::Stopper;
 pub use urgency::urgent;
 pub use windows::Windows;
 
@@ -162,6 +164,13 @@ impl Attached {
     #[must_use]
     pub fn shedder(&self) -> Shedder {
         self.shedder.clone()
+    }
+
+    /// What stops it at once, where nothing can be taken out of it.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        let links = (self.method != Method::PerfEvent).then(|| self.shedder.clone());
+        Stopper::new(self.kernel.gauge(), links)
     }
 
     /// What arms the returns, where that is done for part of the time; only the first asker gets it.

@@ -217,6 +217,7 @@ mod tests {
             },
             states: None,
             captures: None,
+            roots: None,
             layout: SOME_LAYOUT,
             libraries: vec![],
         }

@@ -101,6 +101,19 @@ pub(super) struct MaybeWhich {
     pub exe: Option<PathBuf>,
 }
 
+/// What the probes may cost: the same for all that measures calls.
+#[derive(Debug, clap::Args)]
+pub(super) struct Overhead {
+    /// What the probes may cost: percent of the CPU time that the target uses, and of one CPU where it
+    /// uses less. Functions that would break it are left out, the costliest first, and named
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
+    pub max_overhead: f64,
+    /// Leave out no function, however much it costs; and let goinstr stop answering, as in a debugger,
+    /// with its probes in place
+    #[arg(long)]
+    pub no_guard: bool,
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Output {
     /// For people or for scripts (one JSON object a line)
@@ -179,14 +192,8 @@ pub(super) struct Attach {
     /// [default: kernel]
     #[arg(long, value_enum, value_name = "WHO")]
     pub ret_by: Option<RetBy>,
-    /// What the probes may cost: percent of the CPU time that the target uses, and of one CPU where it
-    /// uses less. Functions that would break it are left out, the costliest first, and named
-    #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
-    pub max_overhead: f64,
-    /// Leave out no function, however much it costs; and let goinstr stop answering, as in a debugger,
-    /// with its probes in place
-    #[arg(long)]
-    pub no_guard: bool,
+    #[command(flatten)]
+    pub overhead: Overhead,
     #[command(flatten)]
     pub capture: super::capture::Values,
     #[command(flatten)]

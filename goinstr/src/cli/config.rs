@@ -99,7 +99,7 @@ impl Attach {
             return wrong("--duty-period must be at least 50ms: arming and disarming take as long");
         }
         let count = typed.count || typed.callers;
-        let guard = guard("attach", typed.max_overhead, typed.no_guard)?;
+        let guard = guard("attach", &typed.overhead)?;
         let sort = match typed.sort {
             None if count => SortBy::Calls,
             None => SortBy::Total,
@@ -258,16 +258,13 @@ pub(super) fn maybe_selection(
 }
 
 /// What `--max-overhead` and `--no-guard` mean together.
-pub(super) fn guard(
-    command: &str,
-    max_overhead: f64,
-    no_guard: bool,
-) -> Result<Option<Budget>, Failure> {
+pub(super) fn guard(command: &str, typed: &args::Overhead) -> Result<Option<Budget>, Failure> {
+    let max_overhead = typed.max_overhead;
     if !(max_overhead > 0.0 && max_overhead <= MOST_PERCENT) {
         let message = "--max-overhead must be more than 0 and at most 100; --no-guard lifts it";
         return Err(usage(command, ErrorKind::ValueValidation, message));
     }
-    Ok((!no_guard).then_some(Budget {
+    Ok((!typed.no_guard).then_some(Budget {
         percent: max_overhead,
     }))
 }

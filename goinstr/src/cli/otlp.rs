@@ -1,6 +1,6 @@
 //! `--otlp`: to which OpenTelemetry collector a measurement is pushed.
 
-use crate::sink::{Complaints, Cut, Endpoint, Many, One, OtlpSink, Sink, SpanOptions};
+use crate::sink::{Complaints, Endpoint, Many, One, OtlpSink, Sink, SpanOptions};
 
 /// Spans a second without `--otlp-spans`.
 const SPANS: u32 = 2000;
@@ -17,16 +17,17 @@ pub(super) struct Otlp {
 }
 
 impl Otlp {
-    /// The sink, if it was asked for. `calls_from_ns`: single calls at least this long become spans.
+    /// The sink, if it was asked for. `calls_from_ns`: single calls at least this long become spans, at most
+    /// so many `levels` of their trees.
     pub fn sink(
         &self,
         calls_from_ns: Option<u64>,
-        cut: Cut,
+        levels: Option<u32>,
         complaints: Complaints,
     ) -> Option<One> {
         let endpoint = self.otlp.clone()?;
         let spans = calls_from_ns.map(|_| SpanOptions {
-            cut,
+            levels,
             per_second: (self.otlp_spans > 0).then_some(self.otlp_spans),
         });
         Some(One {
@@ -40,9 +41,9 @@ impl Otlp {
         &self,
         main: Box<dyn Sink>,
         calls_from_ns: Option<u64>,
-        cut: Cut,
+        levels: Option<u32>,
     ) -> Box<dyn Sink> {
-        match self.sink(calls_from_ns, cut, Complaints::Told) {
+        match self.sink(calls_from_ns, levels, Complaints::Told) {
             None => main,
             Some(otlp) => Box::new(Many(vec![
                 otlp,

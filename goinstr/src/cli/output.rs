@@ -87,9 +87,9 @@ impl Output {
         let hurry = !matches!(end, Ok(End::Duration | End::TargetExit));
         let written = delivery.map_or(Ok(()), |delivery| delivery.finish(hurry));
         match end {
-            Err(error @ SessionError::OverBudget { .. }) => {
-                Err(Failure::NothingMeasurable(error.to_string()))
-            }
+            Err(
+                error @ (SessionError::OverBudget { .. } | SessionError::RootsOverBudget { .. }),
+            ) => Err(Failure::NothingMeasurable(error.to_string())),
             Err(error) => Err(Failure::failed(error)),
             Ok(_) => written.map_err(|error| Failure::writing(self.name(), &error)),
         }

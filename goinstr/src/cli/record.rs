@@ -20,7 +20,7 @@ use crate::attach::{Aggregation, Method};
 use crate::plan::Pattern;
 use crate::recording::RecordingSink;
 use crate::session::{self, Budget, SessionError};
-use crate::sink::{Complaints, Cut, JsonSink, Many, One, Sink, Sort, TableOptions, TableSink};
+use crate::sink::{Complaints, JsonSink, Many, One, Sink, Sort, TableOptions, TableSink};
 use crate::target::{Selection, Target};
 
 /// What a kill loses at most.
@@ -62,13 +62,8 @@ pub(super) struct Typed {
     /// (they take far more room than the calls alone: choose calls by --slower-than)
     #[arg(long)]
     stack: bool,
-    /// What the probes may cost: percent of the CPU time that the target uses, and of one CPU where
-    /// it uses less
-    #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
-    max_overhead: f64,
-    /// Leave out no function, however much it costs
-    #[arg(long)]
-    no_guard: bool,
+    #[command(flatten)]
+    overhead: args::Overhead,
     /// Size of the ring buffer, in KiB: a power of two
     #[arg(long, value_name = "KIB", default_value_t = RING_KIB)]
     ring_size: u32,
@@ -105,7 +100,7 @@ impl Record {
             return wrong("--duration 0s records nothing: leave it out to record until Ctrl-C");
         }
         let which = typed.which;
-        let guard = guard("record", typed.max_overhead, typed.no_guard)?;
+        let guard = guard("record", &typed.overhead)?;
         Ok(Self {
             states: typed.states,
             otlp: typed.otlp,
@@ -181,7 +176,7 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         calls_from_ns: Some(0),
     }];
     let from = record.slower_than.map(session::nanos);
-    sinks.extend(record.otlp.sink(from, Cut::default(), Complaints::Told));
+    sinks.extend(record.otlp.sink(from, None, Complaints::Told));
     sinks.push(One {
         sink: shown,
         calls_from_ns: None,

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use super::args::{self, PATTERN_HELP, Which, time};
 use super::attach::{explain, states};
 use super::capture::Capture;
-use super::config::{patterns, ring_bytes, selection, usage};
+use super::config::{guard, patterns, ring_bytes, selection, usage};
 use super::failure::Failure;
 use super::otlp::Otlp;
 use super::output::{Destination, Output};
@@ -17,8 +17,8 @@ use super::rotation::Rotation;
 use super::{subject, verified};
 use crate::attach::Aggregation;
 use crate::plan::{self, Pattern, ProbePlan};
-use crate::session;
-use crate::sink::{Cut, JsonSink, Logfmt, Sink, TraceFormat, TraceSink, TreeOptions, TreeText};
+use crate::session::{self, Budget};
+use crate::sink::{JsonSink, Logfmt, Sink, TraceFormat, TraceSink, TreeOptions, TreeText};
 use crate::target::{Selection, Target};
 
 /// Often enough for people to see calls as they come; each time the totals are read.
@@ -69,6 +69,8 @@ pub(super) struct Typed {
     #[arg(long, value_name = "KIB", default_value_t = RING_KIB)]
     ring_size: u32,
     #[command(flatten)]
+    overhead: args::Overhead,
+    #[command(flatten)]
     otlp: Otlp,
     #[command(flatten)]
     capture: super::capture::Values,
@@ -98,6 +100,7 @@ pub(super) struct Trace {
     duration: Option<Duration>,
     raw: bool,
     ring_bytes: u32,
+    guard: Option<Budget>,
     otlp: Otlp,
     capture: Capture,
 }
@@ -136,6 +139,7 @@ impl Trace {
             duration: typed.duration,
             raw: typed.raw,
             ring_bytes: ring_bytes("trace", typed.ring_size)?,
+            guard: guard("trace", &typed.overhead)?,
             otlp: typed.otlp,
             capture: Capture::new("trace", &typed.capture)?,
         })
@@ -153,23 +157,20 @@ pub(super) fn run(trace: &Trace) -> Result<(), Failure> {
         plan.leave_out_loops("--entries")?;
     }
     plan.captures = trace.capture.plan(&binary, &plan)?;
-    let cut = Cut {
-        roots: roots(&trace.roots, &plan)?,
-        levels: trace.levels,
-    };
+    plan.roots = roots(&trace.roots, &plan)?;
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
     let out = trace.output.open_unwaiting()?;
     let delivery = out.delivery();
-    let main = sink(trace, out, cut.clone());
+    let main = sink(trace, out);
     let from = session::nanos(trace.slower_than);
-    let mut sink = trace.otlp.around(main, Some(from), cut);
+    let mut sink = trace.otlp.around(main, Some(from), trace.levels);
     let load_bias = subject::load_bias(&target, &binary);
     let config = session::Config {
         duty: None,
         condition: trace.capture.condition.clone(),
-        guard: None,
-        dead_man: true,
+        guard: trace.guard,
+        dead_man: trace.guard.is_some(),
         plan,
         go_version: binary.go_version().map(str::to_owned),
         arch: binary.arch().name(),
@@ -214,22 +215,22 @@ fn roots(patterns: &[Pattern], plan: &ProbePlan) -> Result<Option<Vec<bool>>, Fa
     }
 }
 
-fn sink(trace: &Trace, out: Destination, cut: Cut) -> Box<dyn Sink> {
-    let streams = cut.roots.is_none() && cut.levels.is_none();
+fn sink(trace: &Trace, out: Destination) -> Box<dyn Sink> {
+    let streams = trace.roots.is_empty() && trace.levels.is_none();
     match trace.form {
         // Scripts put trees together themselves: each call at once.
         Form::Json if streams => Box::new(JsonSink::new(out, false)),
-        Form::Json => traced(JsonSink::new(out, false), cut),
-        Form::Logfmt => traced(Logfmt::new(out), cut),
+        Form::Json => traced(trace, JsonSink::new(out, false)),
+        Form::Logfmt => traced(trace, Logfmt::new(out)),
         Form::Table => {
             let options = TreeOptions {
                 color: trace.output.color(),
             };
-            traced(TreeText::new(out, options), cut)
+            traced(trace, TreeText::new(out, options))
         }
     }
 }
 
-fn traced(format: impl TraceFormat + 'static, cut: Cut) -> Box<dyn Sink> {
-    Box::new(TraceSink::new(format, cut))
+fn traced(trace: &Trace, format: impl TraceFormat + 'static) -> Box<dyn Sink> {
+    Box::new(TraceSink::new(format, trace.levels))
 }

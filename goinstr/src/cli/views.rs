@@ -7,7 +7,7 @@ use super::args::Format;
 use super::failure::Failure;
 use super::otlp::Otlp;
 use super::output::Output;
-use crate::sink::{Complaints, Cut, Many, One, PrometheusSink, Sink};
+use crate::sink::{Complaints, Many, One, PrometheusSink, Sink};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Views {
@@ -49,7 +49,7 @@ impl Views {
             Complaints::Told
         };
         // Before the others, whose ledger has its figures.
-        let otlp = self.otlp.sink(slower_than_ns, Cut::default(), complaints);
+        let otlp = self.otlp.sink(slower_than_ns, None, complaints);
         let mut sinks: Vec<One> = otlp.into_iter().collect();
         sinks.push(One {
             sink: main,

@@ -53,6 +53,7 @@ pub fn plan(binary: &GoBinary, patterns: &[Pattern]) -> Result<ProbePlan, PlanEr
         libraries: Vec::new(),
         states: None,
         captures: None,
+        roots: None,
     })
 }
 

@@ -41,6 +41,7 @@ pub fn plan_modules(
         libraries: Vec::new(),
         states: None,
         captures: None,
+        roots: None,
     };
     let own = applicable(binaries.clone(), patterns)?;
     for (file, (binary, own)) in binaries.zip(own).enumerate() {

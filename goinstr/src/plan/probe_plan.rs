@@ -93,6 +93,9 @@ pub struct ProbePlan {
     pub states: Option<StatePlan>,
     /// Which values of calls are read, where they are asked for.
     pub captures: Option<CapturePlan>,
+    /// With which functions a tree of calls may begin, one for each in their order; `None`: with whatever is
+    /// outermost.
+    pub roots: Option<Vec<bool>>,
     /// Offsets in the runtime's structures.
     pub layout: RuntimeLayout,
 }
@@ -104,14 +107,29 @@ impl ProbePlan {
         self.libraries.get(function.entry.file.checked_sub(1)?)
     }
 
+    /// Takes the functions out for which `gone` holds of their index; those behind them move up.
+    ///
+    /// What has an element for each function loses the same ones: one of them left behind would be
+    /// taken for its neighbour's.
+    pub fn take_out(&mut self, gone: impl Fn(usize) -> bool) -> Vec<PlannedFunction> {
+        if let Some(captures) = &mut self.captures {
+            without(&mut captures.functions, &gone);
+        }
+        if let Some(roots) = &mut self.roots {
+            without(roots, &gone);
+        }
+        without(&mut self.functions, &gone)
+    }
+
     /// Leaves out functions that loop back to where a call begins: to tell such a turn from a call, each call
     /// has to be followed to its end all the time, which `option` rules out.
     ///
     /// # Errors
     /// [`PlanError::NothingMeasurable`] where nothing is left.
     pub fn leave_out_loops(&mut self, option: &str) -> Result<(), PlanError> {
-        let loops = self.functions.extract_if(.., |function| function.reenters);
-        self.skipped.extend(loops.map(|function| Skipped {
+        let reenters: Vec<bool> = self.functions.iter().map(|f| f.reenters).collect();
+        let loops = self.take_out(|index| reenters.get(index) == Some(&true));
+        self.skipped.extend(loops.into_iter().map(|function| Skipped {
             function: function.name,
             reason: "loops_to_entry",
             detail: format!(
@@ -126,4 +144,12 @@ impl ProbePlan {
             _ => Ok(()),
         }
     }
+}
+
+/// Takes the elements out for whose index `gone` holds.
+fn without<T>(elements: &mut Vec<T>, gone: impl Fn(usize) -> bool) -> Vec<T> {
+    let mut indices = 0..;
+    elements
+        .extract_if(.., |_| indices.next().is_some_and(&gone))
+        .collect()
 }

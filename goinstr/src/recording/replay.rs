@@ -346,6 +346,7 @@ impl Player {
             libraries: std::mem::take(&mut self.libraries),
             states: None,
             captures: None,
+            roots: None,
             layout: NO_LAYOUT,
         };
         self.state = State::Running;

@@ -49,7 +49,7 @@ pub struct Config {
     pub method: Option<Method>,
     /// Measures durations for part of the time only; `None`: all the time.
     pub duty: Option<Duty>,
-    /// Sheds what costs too much; `None`: nothing is shed.
+    /// Leaves out and sheds what costs too much; `None`: nothing is.
     pub guard: Option<Budget>,
     /// Ends goinstr where it stops answering, so that its probes go.
     pub dead_man: bool,
@@ -108,6 +108,15 @@ impl Config {
             Some(count) if count.told => Mode::Entries,
             Some(_) => Mode::Count,
         }
+    }
+
+    /// Whether functions that cost too much can be taken out while the others go on. Calls that are not followed
+    /// could be counted twice or not at all meanwhile; and where states, stacks and values are asked for
+    /// together, the kernel's verifier would have too much to go through. Such a measurement is ended.
+    pub(super) fn sheds(&self) -> bool {
+        let asks_for_all =
+            self.plan.states.is_some() && self.plan.captures.is_some() && self.stacks.is_some();
+        self.guard.is_some() && self.count.is_none() && !asks_for_all
     }
 
     /// Whether the kernel side tells of all measured calls around each that is told of. It tells of

@@ -10,12 +10,12 @@ use goinstr_common::{
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::{
-    SessionError,
+    SessionError, budget,
     clock::{Clock, monotonic_ns},
     config::Config,
     dead_man::Switch,
     ending::Ending,
-    guard::{Allowance, Guard, share},
+    guard::{Allowance, Guard, Told, share},
     leaving::leave,
     ledger,
     measurement::{info, settings},
@@ -42,8 +42,9 @@ pub(super) async fn run(
     let settings = settings(&config, &prepared);
     let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
     let clock = Clock::now();
-    let calls = match config.mode() {
-        Mode::Entries => Some(Calls {
+    let told = config.mode() == Mode::Entries;
+    let calls = match told {
+        true => Some(Calls {
             reader: Reader::new(
                 attached.kernel.take_ring()?,
                 config.plan.functions.len(),
@@ -51,26 +52,37 @@ pub(super) async fn run(
             ),
             telling: Telling::new(&mut config, &settings, clock),
         }),
-        _ => None,
+        false => None,
     };
     let began = monotonic_ns();
     attached.kernel.set_phase(PHASE_RECORDING);
+    log::info!("the probes are in place");
     ending.after(config.duration);
     let start = clock.unix_ns(began);
     let mut state = State {
         began,
+        clock,
         last_ns: 0,
         reported: vec![0; config.plan.functions.len()],
         output: sink.session(&info(&config, &attached, start), &config.plan),
         budget: config
             .guard
+            .filter(|_| !told)
             .map(|budget| Allowance::new(budget.percent, &config.target)),
         spent_ns: 0,
         calls,
     };
-    let guard = Guard::start(None, attached.shedder(), switch);
-    let end = state.watch(&config, &attached, &mut ending, sink).await?;
-    drop(guard);
+    let watch = config
+        .guard
+        .filter(|_| told)
+        .map(|budget| budget::watch(&config, &attached.kernel, &prepared, budget));
+    let stopper = (!settings.shedding).then(|| attached.stopper());
+    let mut guard = Guard::start(watch, attached.shedder(), stopper, switch);
+    let waiting = (&mut ending, &mut guard);
+    let end = state.watch(&config, &attached, waiting, sink).await?;
+    for told in guard.rest() {
+        state.hear(&config, told, sink);
+    }
     attached.kernel.set_phase(PHASE_CLOSING);
     // Disarming takes a while that no rate may count.
     let elapsed = monotonic_ns() - began;
@@ -98,13 +110,14 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What changes while it is counted.
 struct State {
     began: u64,
+    clock: Clock,
     /// When the last report was made, since the beginning.
     last_ns: u64,
     /// Calls in the last report, by function.
     reported: Vec<u64>,
     /// How writing went so far; after an error nothing more is written.
     output: io::Result<()>,
-    /// Until it was told that the count costs more.
+    /// Until it was told that the count costs more; a trace is ended for that.
     budget: Option<Allowance>,
     /// What the probes had cost at the last report, ns.
     spent_ns: u64,
@@ -124,7 +137,7 @@ impl State {
         &mut self,
         config: &Config,
         attached: &Attached,
-        ending: &mut Ending,
+        (ending, guard): (&mut Ending, &mut Guard),
         sink: &mut dyn Sink,
     ) -> Result<End, SessionError> {
         let mut reports = interval_at(Instant::now() + config.interval, config.interval);
@@ -138,6 +151,10 @@ impl State {
             tokio::select! {
                 biased;
                 end = ending.wait() => return Ok(end),
+                told = guard.told() => {
+                    self.hear(config, told, sink);
+                    break;
+                }
                 _ = reports.tick() => {}
                 () = sleep(self.pause()) => {
                     self.drain(config, sink);
@@ -160,6 +177,20 @@ impl State {
             number += 1;
         }
         Ok(End::Signal)
+    }
+
+    /// Hears that the guard can't keep the budget. It tells nothing else: nothing is shed, and no states are
+    /// followed.
+    fn hear(&mut self, config: &Config, told: Told, sink: &mut dyn Sink) {
+        if let Told::TooLoud { shed, at_ns } = told
+            && let Some(event) =
+                budget::shed_event(&config.plan, &shed, self.clock, (self.began, at_ns))
+        {
+            if self.output.is_ok() {
+                self.output = sink.shed(&event);
+            }
+            budget::tell_end(&event);
+        }
     }
 
     /// How long nothing has to be looked at.

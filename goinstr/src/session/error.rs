@@ -23,6 +23,14 @@ pub enum SessionError {
         /// Its rate, and what it would cost.
         detail: String,
     },
+    /// No function is left with which a tree of calls may begin.
+    #[error("none of the roots can be traced within the budget: {function}: {detail}")]
+    RootsOverBudget {
+        /// The least costly of them.
+        function: String,
+        /// Its rate, and what it would cost.
+        detail: String,
+    },
     /// The goroutines could not be read.
     #[error("{0}")]
     Unseen(String),

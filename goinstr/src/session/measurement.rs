@@ -1,6 +1,6 @@
 //! The measurement itself.
 
-use std::{io, time::Duration};
+use std::{collections::HashSet, io, time::Duration};
 
 use goinstr_common::{
     control::{PHASE_CLOSING, PHASE_RECORDING},
@@ -11,13 +11,13 @@ use goinstr_common::{
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::{
-    SessionError,
+    SessionError, budget,
     clock::{Clock, monotonic_ns},
-    config::{Budget, Config},
+    config::Config,
     dead_man::Switch,
     duty::Windowing,
     ending::Ending,
-    guard::{Allowance, Guard, HitCosts, Told, Watch},
+    guard::{Guard, Told},
     leaving::leave,
     ledger,
     preparing::Prepared,
@@ -25,12 +25,10 @@ use super::{
 };
 use crate::{
     aggregate::{
-        Aggregator, End, FollowedStates, OpenCall, ProbeCosts, Report, SessionInfo, ShedEvent,
-        States,
+        Aggregator, End, FollowedStates, OpenCall, ProbeCosts, Report, SessionInfo, States,
     },
     attach::{Aggregation, AttachError, Attached, Costs, Kernel, Scope, Settings},
     event::{Beside, Diagnostics, Event, Reader},
-    plan::PlannedFunction,
     sink::Sink,
     target::{Process, Target},
 };
@@ -72,6 +70,7 @@ pub(super) async fn run(
         None => attached.kernel.set_phase(PHASE_RECORDING),
         Some(windows) => windows.begin(),
     }
+    log::info!("the probes are in place");
     let windowing = windows
         .zip(config.duty)
         .map(|(windows, duty)| Windowing::start(windows, duty));
@@ -83,8 +82,9 @@ pub(super) async fn run(
 
     let watch = config
         .guard
-        .map(|budget| watch(&config, &attached.kernel, prepared.costs, budget));
-    let mut guard = Guard::start(watch, attached.shedder(), switch);
+        .map(|budget| budget::watch(&config, &attached.kernel, &prepared, budget));
+    let stopper = (!settings.shedding).then(|| attached.stopper());
+    let mut guard = Guard::start(watch, attached.shedder(), stopper, switch);
     let end = state
         .watch(
             &config,
@@ -170,8 +170,15 @@ impl State {
                 },
                 _ = reports.tick() => {
                     // Before what has come is taken: a call that ends now is then in one of the two.
-                    let open = if sink.asks_for_open() { self.open_calls(kernel) } else { None };
+                    let frames = if sink.asks_for_open() { open_frames(kernel) } else { None };
                     self.drain(config, sink);
+                    // Calls that have come may be outermost since a function was shed.
+                    for told in guard.told_by_now() {
+                        if !self.hear(config, told, sink) {
+                            return End::Signal;
+                        }
+                    }
+                    let open = frames.map(|frames| self.open(&frames));
                     let now = self.clock.unix_ns(monotonic_ns());
                     self.write(|| sink.settle(open.as_deref(), now));
                     if config.target.is_over() {
@@ -196,21 +203,29 @@ impl State {
     fn hear(&mut self, config: &Config, told: Told, sink: &mut dyn Sink) -> bool {
         match told {
             Told::Shed { shed, at_ns } => {
-                let after_ns = at_ns.saturating_sub(self.began);
-                self.shed.push((shed.load.function, after_ns));
-                let Some(function) = config.plan.functions.get(shed.load.function as usize) else {
+                let times = (self.began, at_ns);
+                let Some(event) = budget::shed_event(&config.plan, &shed, self.clock, times) else {
                     return true;
                 };
-                let event = ShedEvent {
-                    function: shed.load.function,
-                    name: function.name.clone(),
-                    detail: shed.detail(),
-                    calls_per_second: shed.calls_per_second(),
-                    after_ns,
-                    at_unix_ns: self.clock.unix_ns(at_ns),
-                };
+                self.shed.push((event.function, event.after_ns));
                 self.write(|| sink.shed(&event));
+                let is_shed = |id| self.shed.iter().any(|&(function, _)| function == id);
+                if budget::without_roots(&config.plan, is_shed) {
+                    log::error!(
+                        "{} was the last of the roots, without which no call is shown: the trace was ended",
+                        event.name
+                    );
+                    return false;
+                }
                 true
+            }
+            Told::TooLoud { shed, at_ns } => {
+                let times = (self.began, at_ns);
+                if let Some(event) = budget::shed_event(&config.plan, &shed, self.clock, times) {
+                    self.write(|| sink.shed(&event));
+                    budget::tell_end(&event);
+                }
+                false
             }
             Told::StatesTooDear(detail) => {
                 log::error!(
@@ -239,11 +254,11 @@ impl State {
         diagnostics.pass_on();
         let now = monotonic_ns();
         let open = kernel.open_calls()?;
+        let still = self.open(&open);
         // Calls of functions that were shed may be over.
         let (given_up, open): (Vec<_>, Vec<_>) = open
             .into_iter()
             .partition(|(_, frame)| kernel.is_shed(frame.func));
-        let still = self.open(&open);
         self.write(|| sink.settle(Some(&still), u64::MAX));
         let uncaptured = kernel.counter(UNCAPTURED);
         if uncaptured > 0 {
@@ -272,25 +287,20 @@ impl State {
         }
     }
 
-    /// The calls that are open now, where they can be read.
-    fn open_calls(&self, kernel: &Kernel) -> Option<Vec<OpenCall>> {
-        match kernel.open_calls() {
-            Ok(open) => Some(self.open(&open)),
-            Err(error) => {
-                // A goroutine's frames went while they were read.
-                log::debug!("open calls: {error}");
-                None
-            }
-        }
-    }
-
+    /// The calls whose ends will be told of: not those of functions that the sink knows were shed.
     fn open(&self, frames: &[(u64, Frame)]) -> Vec<OpenCall> {
+        let shed: HashSet<u32> = self.shed.iter().map(|&(function, _)| function).collect();
         let mut calls: Vec<OpenCall> = Vec::with_capacity(frames.len());
+        let mut around = None;
         for &(goid, frame) in frames {
-            let depth = match calls.last() {
-                Some(outer) if outer.goid == goid => outer.depth + 1,
+            let depth = match around {
+                Some((same, depth)) if same == goid => depth + 1,
                 _ => 0,
             };
+            around = Some((goid, depth));
+            if shed.contains(&frame.func) {
+                continue;
+            }
             calls.push(OpenCall {
                 function: frame.func,
                 goid,
@@ -387,6 +397,14 @@ impl State {
     }
 }
 
+/// The calls that are open now, where they can be read.
+fn open_frames(kernel: &Kernel) -> Option<Vec<(u64, Frame)>> {
+    let open = kernel.open_calls();
+    // A goroutine's frames may go while they are read.
+    open.inspect_err(|error| log::debug!("open calls: {error}"))
+        .ok()
+}
+
 pub(super) fn settings(config: &Config, prepared: &Prepared) -> Settings {
     let scope = match &config.target {
         Target::Process(process) => Scope::Process {
@@ -398,7 +416,7 @@ pub(super) fn settings(config: &Config, prepared: &Prepared) -> Settings {
     Settings {
         scope,
         watch: config.watch(),
-        shedding: config.guard.is_some() && config.count.is_none(),
+        shedding: config.sheds(),
         windows: config.duty.is_some(),
         aggregation: config.aggregation,
         slower_than_ns: config.slower_than.map(nanos),
@@ -411,22 +429,6 @@ pub(super) fn settings(config: &Config, prepared: &Prepared) -> Settings {
         costs: prepared.costs,
         called: prepared.called.clone(),
     }
-}
-
-/// The watch over the budget, from now on.
-fn watch(config: &Config, kernel: &Kernel, costs: Costs, budget: Budget) -> Watch {
-    let of = |(function, id): (&PlannedFunction, u32)| {
-        let entry = if kernel.is_stepped(id) {
-            costs.stepped
-        } else {
-            costs.emulated
-        };
-        let returns = !function.exits.is_empty();
-        (HitCosts::new(costs, entry, returns), function.reenters)
-    };
-    let hits: Vec<_> = config.plan.functions.iter().zip(0..).map(of).collect();
-    let allowance = Allowance::new(budget.percent, &config.target);
-    Watch::new(&hits, allowance, monotonic_ns()).with_state_costs(costs)
 }
 
 /// A time in ns, as everything here counts it.

@@ -1,5 +1,6 @@
 //! One measurement from arming to the final report: wires the stages, owns the order of start and stop.
 
+mod budget;
 mod chains;
 mod clock;
 mod config;
@@ -28,7 +29,7 @@ pub use error::SessionError;
 pub use inflight::{InflightConfig, inflight};
 pub use measurement::nanos;
 
-use self::{dead_man::Switch, preparing::Prepared};
+use self::dead_man::Switch;
 use crate::{aggregate::End, sink::Sink};
 
 /// Measures until the end comes, and reports to `sink` all the while.
@@ -38,7 +39,7 @@ pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError>
     // Before there is a runtime: it forks.
     let mut prepared = preparing::prepare(&config)?;
     if let Some(budget) = config.guard {
-        prepared.called = leave_out(&mut config, &prepared, budget)?;
+        prepared.called = budget::leave_out(&mut config, &prepared, budget)?;
     }
     let switch = config.dead_man.then(Switch::start);
     let switch = switch.transpose().map_err(SessionError::Runtime)?;
@@ -52,22 +53,4 @@ pub fn run(mut config: Config, sink: &mut dyn Sink) -> Result<End, SessionError>
             Some(_) => counting::run(config, prepared, switch, sink).await,
         }
     })
-}
-
-/// Leaves out of the plan what would break the budget; which of the functions that stay were called meanwhile.
-fn leave_out(
-    config: &mut Config,
-    prepared: &Prepared,
-    budget: Budget,
-) -> Result<Vec<bool>, SessionError> {
-    let settings = measurement::settings(config, prepared);
-    let target = &config.target;
-    let called = guard::preflight::leave_out(&mut config.plan, target, &settings, budget.percent)?;
-    match (config.plan.functions.as_slice(), config.plan.skipped.last()) {
-        ([], Some(last)) => Err(SessionError::OverBudget {
-            function: last.function.clone(),
-            detail: last.detail.clone(),
-        }),
-        _ => Ok(called),
-    }
 }

@@ -6,7 +6,7 @@ use super::{
     config::{Config, ReturnsBy},
 };
 use crate::attach::{
-    AttachError, Costs, Method, Returns, Watch,
+    AttachError, Costs, Method, Returns, ValueCosts, Watch,
     calibration::{self, Trial},
 };
 
@@ -18,6 +18,8 @@ const BY_DEFAULT: ReturnsBy = ReturnsBy::Kernel;
 pub(super) struct Prepared {
     /// What probes cost; nothing, where nobody asks.
     pub costs: Costs,
+    /// What reading values costs beside; nothing, where nobody asks.
+    pub values: ValueCosts,
     /// Who makes the returns.
     pub returns: Returns,
     /// Which functions of the plan were called in the look before arming, by index; empty without one.
@@ -27,16 +29,20 @@ pub(super) struct Prepared {
 /// Tries it on a child of goinstr's own. Forks, so there must be no other thread yet.
 pub(super) fn prepare(config: &Config) -> Result<Prepared, SessionError> {
     let watch = calibrated(config);
-    let measure = |by_program| {
-        calibration::measure(&Trial {
-            layout: config.plan.layout,
-            method: config.method,
-            watch,
-            states: config.plan.states.is_some(),
-            chains: config.tells_chains(),
-            stacks: config.stacks.is_some(),
-            by_program,
-        })
+    let trial = |by_program| Trial {
+        layout: config.plan.layout,
+        method: config.method,
+        watch,
+        states: config.plan.states.is_some(),
+        chains: config.tells_chains(),
+        stacks: config.stacks.is_some(),
+        by_program,
+    };
+    let measure = |by_program| calibration::measure(&trial(by_program));
+    // Durations are not corrected for it, so only a budget asks.
+    let values = match (&config.plan.captures, config.guard) {
+        (Some(_), Some(_)) => calibration::measure_values(&trial(false))?,
+        _ => ValueCosts::default(),
     };
     if watch == Watch::Calls
         && let Some(load_bias) = by_program(config)?
@@ -45,6 +51,7 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, SessionError> {
             Ok(costs) => {
                 return Ok(Prepared {
                     costs,
+                    values,
                     returns: Returns::Program { load_bias },
                     called: Vec::new(),
                 });
@@ -69,6 +76,7 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, SessionError> {
     };
     Ok(Prepared {
         costs,
+        values,
         returns: Returns::Kernel,
         called: Vec::new(),
     })

@@ -5,9 +5,10 @@
 //! goroutine's tree under the call that started the goroutine. What is kept meanwhile is bounded
 //! in number and in time: a root may never return.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::aggregate::{CallEvent, OpenCall};
+use crate::plan::ProbePlan;
 
 /// Bytes of calls kept at most: some 200,000 calls of which only the times are asked for.
 const KEPT_BYTES: usize = 32 << 20;
@@ -20,11 +21,21 @@ const LINK_LEVELS: u32 = 64;
 
 /// Which part of the trees is wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Cut {
+pub(super) struct Cut {
     /// Whether a function, by its index in the plan, may be a tree's root; `None`: whatever is outermost.
     pub roots: Option<Vec<bool>>,
     /// At most so many levels.
     pub levels: Option<u32>,
+}
+
+impl Cut {
+    /// What the plan asks for, by the indices that its functions have now that it is armed.
+    pub fn of(plan: &ProbePlan, levels: Option<u32>) -> Self {
+        Self {
+            roots: plan.roots.clone(),
+            levels,
+        }
+    }
 }
 
 /// One line of a tree.
@@ -63,8 +74,12 @@ pub(super) struct Forest {
     cut: Cut,
     /// Finished calls inside of others that have not returned, by goroutine, in order of return.
     pending: HashMap<u64, Vec<CallEvent>>,
+    /// The same where the outermost has returned, and roots that were asked for are to be found among them.
+    whole: Vec<Vec<CallEvent>>,
     /// Finished trees, in order of return.
     finished: Vec<Tree>,
+    /// Functions whose calls that were open are not told of.
+    shed: HashSet<u32>,
     kept: Kept,
 }
 
@@ -111,6 +126,19 @@ impl Forest {
         Some(roots.get(function as usize) == Some(&true))
     }
 
+    /// Whether a tree may begin with the call: it is of a root, or was made in a call of one that was shed
+    /// meanwhile, which will not be told of.
+    fn may_begin(&self, call: &CallEvent) -> bool {
+        let is_root = |function| self.is_root(function) == Some(true);
+        let begins = |parent| is_root(parent) && self.shed.contains(&parent);
+        is_root(call.function) || call.parent.is_some_and(begins)
+    }
+
+    /// No call of the function comes any more.
+    pub fn shed(&mut self, function: u32) {
+        self.shed.insert(function);
+    }
+
     /// Takes a call that has returned.
     pub fn add(&mut self, call: CallEvent) {
         self.kept.add(&call);
@@ -122,16 +150,18 @@ impl Forest {
         let goid = call.goid;
         if self.cut.roots.is_some() {
             pending.push(call);
-        } else {
-            // What returned before on this goroutine and began later was inside it.
-            let inside = pending
-                .iter()
-                .rposition(|before| before.start_unix_ns < call.start_unix_ns)
-                .map_or(0, |outside| outside + 1);
-            let mut calls = pending.split_off(inside);
-            calls.push(call);
-            self.finished.push(tree(calls));
+            // Not yet: which functions were shed is told after the calls.
+            self.whole.extend(self.pending.remove(&goid));
+            return;
         }
+        // What returned before on this goroutine and began later was inside it.
+        let inside = pending
+            .iter()
+            .rposition(|before| before.start_unix_ns < call.start_unix_ns)
+            .map_or(0, |outside| outside + 1);
+        let mut calls = pending.split_off(inside);
+        calls.push(call);
+        self.finished.push(tree(calls));
         if let Some(rest) = self.pending.remove(&goid) {
             self.finish_rest(rest);
         }
@@ -158,7 +188,7 @@ impl Forest {
                 if let Some(tree) = shown.last_mut() {
                     tree.calls.push(call);
                 }
-            } else if self.is_root(call.function) == Some(true) {
+            } else if self.may_begin(&call) {
                 shown.push(Tree { calls: vec![call] });
             } else {
                 self.kept.remove(std::slice::from_ref(&call));
@@ -169,7 +199,7 @@ impl Forest {
 
     /// Whether it would help to know which calls are open.
     pub fn asks_for_open(&self) -> bool {
-        !self.pending.is_empty()
+        !(self.pending.is_empty() && self.whole.is_empty())
             || self
                 .finished
                 .iter()
@@ -177,13 +207,17 @@ impl Forest {
     }
 
     /// What can be shown at `now_ns`. `open`: the calls that are open, outermost first on each
-    /// goroutine, where they were looked at; all that returned before was added.
+    /// goroutine, where they were looked at; all that returned before was added. A call that will not be told
+    /// of, because its function was shed, is not among them: nothing waits for it.
     pub fn ready(&mut self, open: Option<&[OpenCall]>, now_ns: u64) -> Vec<Entry> {
         let mut by_goid: HashMap<u64, Vec<&OpenCall>> = HashMap::new();
         for call in open.unwrap_or_default() {
             by_goid.entry(call.goid).or_default().push(call);
         }
         let mut entries = Vec::new();
+        for calls in std::mem::take(&mut self.whole) {
+            self.finish_rest(calls);
+        }
         if open.is_some() {
             self.give_up(&by_goid, now_ns, &mut entries);
         }
@@ -268,9 +302,10 @@ impl Forest {
                     None => PATIENCE_NS,
                 };
                 let around = open.get(goid).map_or(&[][..], Vec::as_slice);
-                let comes = around
-                    .iter()
-                    .any(|call| self.is_root(call.function) != Some(false));
+                // One that is inside of calls which were shed may be inside of a root.
+                let comes = around.iter().zip(0..).any(|(call, place)| {
+                    self.is_root(call.function) != Some(false) || call.depth > place
+                });
                 many || !comes || oldest.saturating_add(patience) < now_ns
             })
             .map(|(&goid, _)| goid)
@@ -286,17 +321,24 @@ impl Forest {
             self.kept.remove(&calls);
             let around = open.get(&goid).map_or(&[][..], Vec::as_slice);
             let calls = tree(calls).calls;
-            let first = calls.first().map_or(0, |call| call.depth) as usize;
-            for (level, call) in (0..).zip(around.iter().take(first)) {
-                if self.within(level) {
+            let Some(first) = calls.first() else { continue };
+            let (depth, start) = (first.depth, first.start_unix_ns);
+            let holds = |call: &&&OpenCall| call.depth < depth && call.start_unix_ns <= start;
+            let mut levels = 0;
+            for call in around.iter().filter(holds) {
+                if self.within(levels) {
                     entries.push(Entry::Open {
                         call: (*call).clone(),
-                        level,
+                        level: levels,
                     });
                 }
+                levels += 1;
             }
+            // Around it were more, which are not told of: they leave no level empty.
+            let missing = depth.saturating_sub(levels);
             for call in calls {
-                let level = call.depth;
+                let least = levels.min(call.depth);
+                let level = call.depth.saturating_sub(missing).max(least);
                 if self.within(level) {
                     let root_ns = call.duration_ns;
                     entries.push(Entry::Call {

@@ -257,6 +257,10 @@ impl<W: Write> Format for JsonSink<W> {
         Sink::begun(self, call)
     }
 
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        Sink::shed(self, event)
+    }
+
     fn missing(&mut self, _calls: u64) -> io::Result<()> {
         // The ledger has them.
         Ok(())

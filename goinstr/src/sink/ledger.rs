@@ -1,7 +1,7 @@
 //! The ledger and the skipped functions in a few lines for people.
 
 use super::human::{count, duration, percent, visible};
-use crate::aggregate::{End, Exported, Ledger};
+use crate::aggregate::{End, Exported, Ledger, ShedEvent};
 use crate::plan::Skipped;
 
 /// Names of skipped functions told for each reason; the JSON output has all.
@@ -136,17 +136,8 @@ fn meaning(reason: &str) -> &'static str {
 /// What was chosen and is not measured, a line for each reason.
 pub(super) fn skipped_lines(skipped: &[Skipped]) -> Vec<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    // Each of these is its own story, and the reader's to change.
-    let (over_budget, others): (Vec<_>, Vec<_>) =
-        skipped.iter().partition(|one| one.reason == "over_budget");
-    let mut lines: Vec<_> = over_budget
-        .iter()
-        .map(|one| {
-            let name = visible(&one.function);
-            format!("not measured, over budget: {name}: {}", one.detail)
-        })
-        .collect();
-    for one in others {
+    let mut lines: Vec<_> = over_budget_lines(skipped).collect();
+    for one in skipped.iter().filter(|one| !is_over_budget(one)) {
         match reasons.iter_mut().find(|(reason, _)| *reason == one.reason) {
             Some((_, names)) => names.push(&one.function),
             None => reasons.push((one.reason, vec![&one.function])),
@@ -157,6 +148,29 @@ pub(super) fn skipped_lines(skipped: &[Skipped]) -> Vec<String> {
     };
     lines.extend(reasons.iter().map(line));
     lines
+}
+
+/// Those that would have cost too much: each is its own story, and the reader's to change.
+pub(super) fn over_budget_lines(skipped: &[Skipped]) -> impl Iterator<Item = String> {
+    let over_budget = skipped.iter().filter(|one| is_over_budget(one));
+    over_budget.map(|one| {
+        let name = visible(&one.function);
+        format!("not measured, over budget: {name}: {}", one.detail)
+    })
+}
+
+/// Whether a function was left out because it would have cost too much.
+pub(super) fn is_over_budget(skipped: &Skipped) -> bool {
+    skipped.reason == "over_budget"
+}
+
+/// That a function is no longer measured, under the name that it has beside its calls.
+pub(super) fn shed_line(name: &str, event: &ShedEvent) -> String {
+    format!(
+        "over budget: {name} is no longer measured, after {}: {}",
+        duration(event.after_ns),
+        event.detail,
+    )
 }
 
 /// The first few of `names` and how many more there are.

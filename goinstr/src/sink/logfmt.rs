@@ -7,10 +7,11 @@ use std::io::{self, Write};
 
 use super::forest::Entry;
 use super::human::visible;
+use super::ledger::is_over_budget;
 use super::trace::Format;
 use super::tree::timestamp;
 use super::{names, values};
-use crate::aggregate::{BegunCall, Exported, Ledger, Report, SessionInfo};
+use crate::aggregate::{BegunCall, Exported, Ledger, Report, SessionInfo, ShedEvent};
 use crate::plan::ProbePlan;
 
 /// Writes calls as logfmt to `W`.
@@ -27,6 +28,26 @@ impl<W: Write> Logfmt<W> {
             out: io::BufWriter::with_capacity(64 * 1024, out),
             names: Vec::new(),
         }
+    }
+
+    /// A function that is not measured, or no longer, because it costs too much.
+    fn skipped(
+        &mut self,
+        at_unix_ns: u64,
+        function: &str,
+        calls_per_second: Option<u64>,
+        detail: &str,
+    ) -> io::Result<()> {
+        write!(
+            self.out,
+            "time={} skipped={} reason=over_budget",
+            timestamp(at_unix_ns),
+            quoted(function)
+        )?;
+        if let Some(calls) = calls_per_second {
+            write!(self.out, " calls_per_second={calls}")?;
+        }
+        writeln!(self.out, " detail={}", quoted(detail))
     }
 }
 
@@ -47,9 +68,12 @@ fn quoted(value: &str) -> Cow<'_, str> {
 }
 
 impl<W: Write> Format for Logfmt<W> {
-    fn begin(&mut self, _info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+    fn begin(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
         let names = plan.functions.iter();
         self.names = names.map(|function| function.name.clone()).collect();
+        for one in plan.skipped.iter().filter(|one| is_over_budget(one)) {
+            self.skipped(info.start_unix_ns, &one.function, None, &one.detail)?;
+        }
         self.out.flush()
     }
 
@@ -116,6 +140,11 @@ impl<W: Write> Format for Logfmt<W> {
         writeln!(self.out)
     }
 
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        let calls = Some(event.calls_per_second);
+        self.skipped(event.at_unix_ns, &event.name, calls, &event.detail)
+    }
+
     fn missing(&mut self, calls: u64) -> io::Result<()> {
         writeln!(self.out, "missing_calls={calls} reason=ring_full")
     }
@@ -139,6 +168,17 @@ impl<W: Write> Format for Logfmt<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::{sample, trace::TraceSink};
+
+    /// What costs too much is told at once, not with the next calls.
+    #[test]
+    fn what_is_over_the_budget_is_told() {
+        let mut bytes = Vec::new();
+        let mut sink = TraceSink::new(Logfmt::new(&mut bytes), None);
+        sample::play_budget(&mut sink);
+        std::mem::forget(sink);
+        insta::assert_snapshot!(String::from_utf8(bytes).expect("UTF-8"));
+    }
 
     #[test]
     fn values_are_quoted_where_they_would_be_read_as_several() {

@@ -51,7 +51,7 @@ pub use cover_table::{CoverTable, CoverTableOptions};
 pub use csv::CsvSink;
 pub use difference::{Compared, Comparison, Figure, write_json, write_table};
 pub use folded::{Drawing, FoldedSink, Weight};
-pub use forest::{Cut, Entry};
+pub use forest::Entry;
 pub use html::HtmlSink;
 pub use human::{count, duration, visible};
 pub use inflight::{InflightScreen, inflight_json, inflight_text};
@@ -103,7 +103,8 @@ pub trait Sink {
     }
 
     /// Before each interval and before the end: which calls were open just before the calls came
-    /// that came last, outermost first on each goroutine, if that was asked for.
+    /// that came last, outermost first on each goroutine, if that was asked for. Those of functions that
+    /// were shed are not among them, though the depths of others count them.
     fn settle(&mut self, open: Option<&[OpenCall]>, now_unix_ns: u64) -> io::Result<()> {
         let _ = (open, now_unix_ns);
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Sink;
 use crate::aggregate::{
     Books, CallEvent, CallerReport, Distribution, End, FollowedStates, FunctionReport, Ledger,
-    Mode, Outcome, ProbeCosts, Report, SessionInfo, States,
+    Mode, Outcome, ProbeCosts, Report, SessionInfo, ShedEvent, States,
 };
 use crate::binary::{FileOffset, LayoutSource, RecoverySp, RuntimeLayout, Vaddr};
 use crate::plan::{Location, PlannedFunction, ProbePlan, Site, Skipped, UnwindSites};
@@ -20,6 +20,27 @@ pub(crate) fn play(sink: &mut impl Sink) {
     sink.call(&call()).expect("call");
     sink.interval(1, &report(2)).expect("interval");
     sink.finish(&report(2), &ledger()).expect("finish");
+}
+
+/// Plays a trace without calls, from which one function was left out and another was shed.
+pub(crate) fn play_budget(sink: &mut impl Sink) {
+    let mut plan = plan();
+    plan.skipped.push(Skipped {
+        function: "main.(*Cache[...]).Loud".to_owned(),
+        reason: "over_budget",
+        detail: "242,454 calls/s would cost 281.8 % of a CPU".to_owned(),
+    });
+    sink.session(&info(), &plan).expect("session");
+    let after_ns = 1_500_000_000;
+    sink.shed(&ShedEvent {
+        function: 0,
+        name: "main.work".to_owned(),
+        detail: "9,000 calls/s cost 11.0 % of a CPU: its figures end here".to_owned(),
+        calls_per_second: 9_000,
+        after_ns,
+        at_unix_ns: info().start_unix_ns + after_ns,
+    })
+    .expect("shed");
 }
 
 /// Plays a measurement of many single calls on three goroutines: `main.work` calls the other two,
@@ -195,6 +216,7 @@ pub(crate) fn plan() -> ProbePlan {
         libraries: vec![],
         states: None,
         captures: None,
+        roots: None,
         layout: RuntimeLayout {
             source: LayoutSource::Table,
             goid: 152,

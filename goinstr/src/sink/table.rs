@@ -277,12 +277,7 @@ impl<W: Write> Sink for TableSink<W> {
     }
 
     fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
-        let text = format!(
-            "over budget: {} is no longer measured, after {}: {}",
-            self.name(event.function),
-            duration(event.after_ns),
-            event.detail,
-        );
+        let text = ledger::shed_line(self.name(event.function), event);
         let line = self.style(text, WARN);
         self.print(&[line])
     }

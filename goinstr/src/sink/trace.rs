@@ -7,12 +7,13 @@ use std::io;
 
 use super::Sink;
 use super::forest::{Cut, Entry, Forest};
-use crate::aggregate::{BegunCall, CallEvent, Ledger, OpenCall, Report, SessionInfo};
+use crate::aggregate::{BegunCall, CallEvent, Ledger, OpenCall, Report, SessionInfo, ShedEvent};
 use crate::plan::ProbePlan;
 
 /// How the lines of a trace are written.
 pub trait Format {
-    /// Once, before all calls. Written through when it returns.
+    /// Once, before all calls: also which functions are left out because they would cost too much. Written
+    /// through when it returns.
     fn begin(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()>;
 
     /// One line of a tree.
@@ -20,6 +21,9 @@ pub trait Format {
 
     /// A call that has just begun, of a trace of beginnings alone.
     fn begun(&mut self, call: &BegunCall) -> io::Result<()>;
+
+    /// A function is no longer measured: whoever reads has to know at once.
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()>;
 
     /// So many calls are missing, for want of room.
     fn missing(&mut self, calls: u64) -> io::Result<()>;
@@ -35,16 +39,19 @@ pub trait Format {
 #[derive(Debug)]
 pub struct TraceSink<F> {
     format: F,
+    /// At most so many levels of the trees.
+    levels: Option<u32>,
     forest: Forest,
     dropped: u64,
 }
 
 impl<F: Format> TraceSink<F> {
-    /// A trace of the trees that `cut` leaves.
-    pub fn new(format: F, cut: Cut) -> Self {
+    /// A trace of trees of at most so many levels; which may be their roots, the plan says.
+    pub fn new(format: F, levels: Option<u32>) -> Self {
         Self {
             format,
-            forest: Forest::new(cut),
+            levels,
+            forest: Forest::default(),
             dropped: 0,
         }
     }
@@ -61,6 +68,7 @@ impl<F: Format> TraceSink<F> {
 
 impl<F: Format> Sink for TraceSink<F> {
     fn session(&mut self, info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
+        self.forest = Forest::new(Cut::of(plan, self.levels));
         self.format.begin(info, plan)
     }
 
@@ -82,6 +90,12 @@ impl<F: Format> Sink for TraceSink<F> {
             self.format.entry(&entry)?;
         }
         Ok(())
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        self.forest.shed(event.function);
+        self.format.shed(event)?;
+        self.format.flush()
     }
 
     fn interval(&mut self, _number: u64, report: &Report) -> io::Result<()> {

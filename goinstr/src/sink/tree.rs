@@ -13,7 +13,9 @@ use super::ledger;
 use super::stack_lines::stack_lines;
 use super::trace::Format;
 use super::{names, values};
-use crate::aggregate::{BegunCall, CallEvent, Ledger, Outcome, Report, SessionInfo, States};
+use crate::aggregate::{
+    BegunCall, CallEvent, Ledger, Outcome, Report, SessionInfo, ShedEvent, States,
+};
 use crate::plan::ProbePlan;
 
 const DIM: Style = Style::new().dimmed();
@@ -161,6 +163,9 @@ impl<W: Write> Format for TreeText<W> {
             false => format!("{:<16}  {:<7}  call that begins", "time", "gorout."),
         };
         writeln!(self.out, "{}", self.style(heading, DIM))?;
+        for line in ledger::over_budget_lines(&plan.skipped) {
+            writeln!(self.out, "{}", self.style(line, WARN))?;
+        }
         writeln!(self.out, "{}", self.style(titles, BOLD))?;
         self.out.flush()
     }
@@ -208,6 +213,11 @@ impl<W: Write> Format for TreeText<W> {
         writeln!(self.out, "{line}")
     }
 
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        let text = ledger::shed_line(self.name(event.function), event);
+        writeln!(self.out, "{}", self.style(text, WARN))
+    }
+
     fn missing(&mut self, calls: u64) -> io::Result<()> {
         let text = format!(
             "{} calls are missing here: too many at once (choose fewer functions, --slower-than or a larger --ring-size)",
@@ -238,16 +248,12 @@ impl<W: Write> Format for TreeText<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::forest::Cut;
     use crate::sink::trace::TraceSink;
     use crate::sink::{Sink, sample};
 
     fn written(color: bool) -> String {
         let mut bytes = Vec::new();
-        let mut sink = TraceSink::new(
-            TreeText::new(&mut bytes, TreeOptions { color }),
-            Cut::default(),
-        );
+        let mut sink = TraceSink::new(TreeText::new(&mut bytes, TreeOptions { color }), None);
         sink.session(&sample::info(), &sample::plan())
             .expect("session");
         for call in sample::tree() {
@@ -263,6 +269,17 @@ mod tests {
     #[test]
     fn the_lines_of_a_trace() {
         insta::assert_snapshot!(written(false));
+    }
+
+    /// What costs too much is told at once, not with the next calls.
+    #[test]
+    fn what_is_over_the_budget_is_told() {
+        let mut bytes = Vec::new();
+        let text = TreeText::new(&mut bytes, TreeOptions::default());
+        let mut sink = TraceSink::new(text, None);
+        sample::play_budget(&mut sink);
+        std::mem::forget(sink);
+        insta::assert_snapshot!(String::from_utf8(bytes).expect("UTF-8"));
     }
 
     #[test]

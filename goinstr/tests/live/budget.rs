@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The functions of `spurt` that become loud, one after the other.
-const HOT: [&str; 5] = [
+pub const HOT: [&str; 5] = [
     "main.hot1",
     "main.hot2",
     "main.hot3",
@@ -29,7 +29,7 @@ const HOT: [&str; 5] = [
     "main.hot5",
 ];
 /// Those whose calls the target counts and that stay moderate.
-const OTHERS: [&str; 6] = [
+pub const OTHERS: [&str; 6] = [
     "main.main.func1",
     "main.load",
     "main.outer",
@@ -66,7 +66,7 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-fn patterns() -> Vec<&'static str> {
+pub fn patterns() -> Vec<&'static str> {
     let mut patterns = HOT.to_vec();
     patterns.extend(OTHERS);
     patterns
@@ -119,12 +119,12 @@ fn spurt_among(options: &[&str], patterns: &[&str]) -> Result<()> {
 }
 
 /// Lets the target make calls of what was shed, some tens of thousands where it is not held up.
-fn go_on() {
+pub fn go_on() {
     std::thread::sleep(Duration::from_secs(1));
 }
 
 /// Waits until a function is shed.
-fn shed(measurement: &mut Measurement, name: &str) -> Result<()> {
+pub fn shed(measurement: &mut Measurement, name: &str) -> Result<()> {
     let line = measurement.wait_for(r#""reason":"over_budget""#)?;
     let record: serde_json::Value = serde_json::from_str(&line)?;
     ensure!(record["function"] == name, "waited for {name}: {line}");
@@ -136,7 +136,7 @@ fn shed(measurement: &mut Measurement, name: &str) -> Result<()> {
 }
 
 /// Its figures are of a part of its calls, and marked so.
-fn is_shed(report: &Report, truth: &Truth, name: &str) -> Result<()> {
+pub fn is_shed(report: &Report, truth: &Truth, name: &str) -> Result<()> {
     ensure!(
         report.skipped.get(name).map(String::as_str) == Some("over_budget"),
         "{name} is not told as skipped"

@@ -59,7 +59,7 @@ fn escapes() -> Result<()> {
         (&["inspect"], &[&path]),
         (&["doctor"], &["--pid", &pid]),
         (
-            &["trace", "--duration", "200ms"],
+            &["trace", "--no-guard", "--duration", "200ms"],
             &["--pid", &pid, "main.*"],
         ),
         (

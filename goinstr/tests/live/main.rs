@@ -45,6 +45,7 @@ mod stack;
 mod states;
 mod terminal;
 mod trace;
+mod trace_budget;
 mod values;
 mod versions;
 
@@ -179,6 +180,7 @@ fn main() -> ExitCode {
         hostile::tests(),
         privilege::tests(),
         trace::tests(),
+        trace_budget::tests(),
         values::tests(),
         metrics::tests(),
         otlp::tests(),

@@ -88,12 +88,7 @@ fn file(name: &str) -> PathBuf {
 
 /// Starts to record a target.
 fn recording(target: &Target, path: &Path) -> Result<Measurement> {
-    let args = [
-        "--no-guard",
-        "-o",
-        path.to_str().context("UTF-8")?,
-        "main.*",
-    ];
+    let args = ["-o", path.to_str().context("UTF-8")?, "main.*"];
     Measurement::start_command("record", target.pid, &args)
 }
 
@@ -338,12 +333,7 @@ const WAITING: [&str; 6] = [
 fn recorded_states(name: &str) -> Result<(PathBuf, Truth)> {
     let path = file(name);
     let mut target = Target::start(&Build::of("states").executable()?, &[""; 0])?;
-    let mut args = vec![
-        "--no-guard",
-        "--states",
-        "-o",
-        path.to_str().context("UTF-8")?,
-    ];
+    let mut args = vec!["--states", "-o", path.to_str().context("UTF-8")?];
     args.extend(WAITING);
     let measurement = Measurement::start_command("record", target.pid, &args)?;
     target.go()?;

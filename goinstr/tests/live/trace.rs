@@ -80,7 +80,14 @@ fn rotated() -> Result<()> {
     let mut target = Target::start(&Build::of("nesting").executable()?, &[""; 0])?;
     let mut goinstr = Command::new(env!("CARGO_BIN_EXE_goinstr"))
         .args([
-            "trace", "--output", "json", "--rotate", "4K", "--keep", "1000",
+            "trace",
+            "--no-guard",
+            "--output",
+            "json",
+            "--rotate",
+            "4K",
+            "--keep",
+            "1000",
         ])
         .args(["--pid", &target.pid.to_string(), "--output-file"])
         .arg(&path)
@@ -132,7 +139,7 @@ fn trees() -> Result<()> {
     let exe = Build::of("links").executable()?;
     let mut target = Target::start(&exe, &[] as &[&str])?;
     let mut goinstr = Command::new(env!("CARGO_BIN_EXE_goinstr"))
-        .args(["trace", "--pid", &target.pid.to_string()])
+        .args(["trace", "--no-guard", "--pid", &target.pid.to_string()])
         .args(TRACED)
         .stdout(std::process::Stdio::piped())
         .spawn()?;

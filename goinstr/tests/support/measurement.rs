@@ -48,8 +48,13 @@ impl Measurement {
         Self::start_by(goinstr, pid, &all)
     }
 
-    /// Another command than `goinstr attach` that measures.
+    /// Another command than `goinstr attach` that measures, never shedding a function.
     pub fn start_command(command: &str, pid: u32, args: &[&str]) -> Result<Self> {
+        Self::start_guarded(command, pid, &[&["--no-guard"], args].concat())
+    }
+
+    /// The same with the guard, unless `args` say otherwise.
+    pub fn start_guarded(command: &str, pid: u32, args: &[&str]) -> Result<Self> {
         let goinstr = Command::new(goinstr());
         Self::start_as(goinstr, command, "--pid", &pid.to_string(), args)
     }
@@ -181,6 +186,11 @@ impl Measurement {
     /// Waits for its own end and returns its report.
     pub fn finish(self) -> Result<Report> {
         self.end(Report::parse)
+    }
+
+    /// Waits for a count's own end and returns its report.
+    pub fn finish_count(self) -> Result<Counted> {
+        self.end(Counted::parse)
     }
 
     fn end<R>(mut self, parse: impl FnOnce(&[String]) -> Result<R>) -> Result<R> {

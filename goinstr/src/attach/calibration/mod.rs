@@ -9,10 +9,13 @@
 mod empty;
 
 mod child;
+mod values;
 
 use std::{io, path::Path};
 
 use goinstr_common::control::{PHASE_CLOSING, PHASE_RECORDING};
+
+pub use self::values::measure_values;
 
 use self::child::{CALLS, Child, FUNCTIONS};
 use super::{
@@ -164,6 +167,7 @@ fn plan(layout: RuntimeLayout, states: bool) -> io::Result<(ProbePlan, u64)> {
         libraries: vec![],
         states: states.then(StatePlan::default),
         captures: None,
+        roots: None,
         layout,
     };
     Ok((plan, load_bias))

@@ -13,7 +13,10 @@ pub(super) use allowance::Allowance;
 pub(super) use thread::{Guard, Told};
 pub(super) use watch::{Shed, Watch};
 
-use crate::attach::{Costs, EntryCosts};
+use crate::{
+    attach::{Costs, EntryCosts, ValueCosts},
+    plan::FunctionCapture,
+};
 
 /// ns in a second.
 const SECOND: u64 = 1_000_000_000;
@@ -43,6 +46,21 @@ impl HitCosts {
         Self {
             entry_ns: u64::from(of_entry.entry_ns(costs.exit_ns)),
             exit_ns: if returns { u64::from(costs.exit_ns) } else { 0 },
+        }
+    }
+
+    /// And the values of each call.
+    pub fn with_values(self, values: ValueCosts, capture: Option<&FunctionCapture>) -> Self {
+        let Some(capture) = capture.filter(|capture| capture.bytes > 0) else {
+            return self;
+        };
+        let at_exit = match self.exit_ns {
+            0 => 0,
+            _ => values.exit_ns(capture.exit.len()),
+        };
+        Self {
+            entry_ns: self.entry_ns + values.entry_ns(capture.entry.len()),
+            exit_ns: self.exit_ns + at_exit,
         }
     }
 }
@@ -92,6 +110,8 @@ pub(super) fn rounded(calls: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use goinstr_common::capture::Step;
+
     use super::*;
 
     fn load(function: u32, cost: f64) -> Load {
@@ -106,6 +126,29 @@ mod tests {
         let loads = loads.iter().zip(0..).map(|(&cost, f)| load(f, cost));
         let gone = over_budget(loads.collect(), budget);
         gone.iter().map(|load| load.function).collect()
+    }
+
+    #[test]
+    fn reading_values_is_held_against_the_functions_that_have_some() {
+        let values = ValueCosts::of_call_with(28, 3_200);
+        let bare = HitCosts {
+            entry_ns: 1_000,
+            exit_ns: 9_000,
+        };
+        let capture = FunctionCapture {
+            entry: vec![Step::default(); 2],
+            exit: vec![Step::default(); 3],
+            bytes: 300,
+            ..FunctionCapture::default()
+        };
+        let with = bare.with_values(values, Some(&capture));
+        assert_eq!((with.entry_ns, with.exit_ns), (1_600, 9_300));
+        let entries = HitCosts { exit_ns: 0, ..bare };
+        let with = entries.with_values(values, Some(&capture));
+        assert_eq!((with.entry_ns, with.exit_ns), (1_600, 0));
+        let unread = FunctionCapture::default();
+        assert_eq!(bare.with_values(values, Some(&unread)), bare);
+        assert_eq!(bare.with_values(values, None), bare);
     }
 
     #[test]

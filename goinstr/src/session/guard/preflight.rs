@@ -10,7 +10,7 @@ use goinstr_common::control::PHASE_RECORDING;
 
 use super::{Allowance, HitCosts, Load, moment::at_a_moment, over_budget, rounded, share};
 use crate::{
-    attach::{AttachError, Attached, Method, Settings, Watch, features},
+    attach::{AttachError, Attached, Method, Settings, ValueCosts, Watch, features},
     plan::{ProbePlan, Skipped},
     session::clock::monotonic_ns,
     target::Target,
@@ -36,7 +36,7 @@ const FEW: usize = 10;
 pub(in crate::session) fn leave_out(
     plan: &mut ProbePlan,
     target: &Target,
-    settings: &Settings,
+    (settings, values): (&Settings, ValueCosts),
     percent: f64,
 ) -> Result<Vec<bool>, AttachError> {
     let mut called = vec![false; plan.functions.len()];
@@ -51,7 +51,7 @@ pub(in crate::session) fn leave_out(
         if plan.functions.is_empty() {
             return Ok(called);
         }
-        let counted = count(plan, target, settings, percent)?;
+        let counted = count(plan, target, (settings, values), percent)?;
         for (called, load) in called.iter_mut().zip(&counted.loads) {
             *called |= load.calls > 0.0;
         }
@@ -86,7 +86,7 @@ struct Counted {
 fn count(
     plan: &ProbePlan,
     target: &Target,
-    settings: &Settings,
+    (settings, values): (&Settings, ValueCosts),
     percent: f64,
 ) -> Result<Counted, AttachError> {
     let follows = settings.watch == Watch::Calls;
@@ -136,7 +136,10 @@ fn count(
         // How many of a looping function's hits are calls is not known: what its returns cost, the
         // watch will see.
         let returns = follows && planned.is_some_and(|f| !f.exits.is_empty() && !f.reenters);
-        let hit = HitCosts::new(costs, attached.kernel.entry_costs(id), returns);
+        let captures = plan.captures.as_ref();
+        let capture = captures.and_then(|captures| captures.functions.get(id as usize));
+        let hit = HitCosts::new(costs, attached.kernel.entry_costs(id), returns)
+            .with_values(values, capture);
         #[expect(clippy::cast_precision_loss, reason = "rates need no 53 bits")]
         let calls = count as f64 / elapsed.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "nanoseconds of one hit")]
@@ -178,13 +181,58 @@ fn remove(plan: &mut ProbePlan, called: &mut Vec<bool>, gone: &[Load], allowed: 
             ),
         });
     }
-    let stays = |id: u32| gone.iter().all(|load| load.function != id);
-    let mut ids = 0..;
-    plan.functions.retain(|_| ids.next().is_some_and(stays));
-    let mut ids = 0..;
-    called.retain(|_| ids.next().is_some_and(stays));
-    if let Some(captures) = &mut plan.captures {
-        let mut ids = 0..;
-        captures.functions.retain(|_| ids.next().is_some_and(stays));
+    let goes = |index: usize| gone.iter().any(|load| load.function as usize == index);
+    plan.take_out(goes);
+    let mut indices = 0..;
+    called.retain(|_| indices.next().is_some_and(|index| !goes(index)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{CapturePlan, FunctionCapture, PlannedFunction, Redaction};
+    use crate::sink::sample;
+
+    fn names(functions: &[PlannedFunction]) -> Vec<&str> {
+        functions.iter().map(|f| f.name.as_str()).collect()
+    }
+
+    #[test]
+    fn what_belongs_to_a_function_stays_with_it() {
+        let mut plan = sample::plan();
+        let of = |bytes| FunctionCapture {
+            bytes,
+            ..FunctionCapture::default()
+        };
+        plan.captures = Some(CapturePlan {
+            functions: (0..5).map(of).collect(),
+            arguments: true,
+            results: false,
+            types: None,
+            redaction: Redaction::default(),
+            go_minor: None,
+        });
+        plan.roots = Some(vec![true, false, false, true, false]);
+        let whole = plan.clone();
+        let gone = [2, 0].map(|function| Load {
+            function,
+            calls: 1e6,
+            cost: 1e9,
+        });
+        let mut called = vec![true, false, true, false, true];
+        remove(&mut plan, &mut called, &gone, 5e7);
+        assert_eq!(called, [false, false, true]);
+        let all = names(&whole.functions);
+        assert_eq!(names(&plan.functions), [all[1], all[3], all[4]]);
+        assert_eq!(plan.roots, Some(vec![false, true, false]));
+        let captures = plan.captures.expect("captures").functions;
+        let bytes: Vec<u32> = captures.iter().map(|of| of.bytes).collect();
+        assert_eq!(bytes, [1, 3, 4]);
+        let skipped = &plan.skipped[whole.skipped.len()..];
+        let told: Vec<_> = skipped
+            .iter()
+            .map(|one| (one.function.as_str(), one.reason))
+            .collect();
+        assert_eq!(told, [(all[2], "over_budget"), (all[0], "over_budget")]);
     }
 }

@@ -18,7 +18,7 @@ use super::{
     watch::{Hits, Others},
 };
 use crate::{
-    attach::{AttachError, Shedder, urgent},
+    attach::{AttachError, Shedder, Stopper, urgent},
     session::{clock::monotonic_ns, dead_man::Switch},
 };
 
@@ -32,6 +32,13 @@ pub(in crate::session) const SILENCE: Duration = Duration::from_secs(3);
 pub(in crate::session) enum Told {
     /// A function is no longer measured, since so long.
     Shed {
+        /// Which, and why.
+        shed: Shed,
+        /// When, ns of `CLOCK_MONOTONIC`.
+        at_ns: u64,
+    },
+    /// A function would have to go, and none can: the measurement was stopped, and has to end.
+    TooLoud {
         /// Which, and why.
         shed: Shed,
         /// When, ns of `CLOCK_MONOTONIC`.
@@ -51,12 +58,19 @@ pub(in crate::session) struct Guard {
 }
 
 impl Guard {
-    /// Starts it. Without a `watch` it only shows `switch` that goinstr is alive.
-    pub fn start(watch: Option<Watch>, shedder: Shedder, switch: Option<Switch>) -> Self {
+    /// Starts it. Without a `watch` it only shows `switch` that goinstr is alive; with a `stopper`, it stops the
+    /// measurement when the first function would have to go.
+    pub fn start(
+        watch: Option<Watch>,
+        shedder: Shedder,
+        stopper: Option<Stopper>,
+        switch: Option<Switch>,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, told) = unbounded_channel();
         let ended = Arc::clone(&stop);
-        let thread = thread::spawn(move || run(watch, &shedder, switch, &ended, &tell));
+        let thread =
+            thread::spawn(move || run(watch, &shedder, stopper.as_ref(), switch, &ended, &tell));
         Self {
             stop,
             thread: Some(thread),
@@ -72,10 +86,15 @@ impl Guard {
         }
     }
 
+    /// What it has told so far and nobody has heard. Does not wait.
+    pub fn told_by_now(&mut self) -> Vec<Told> {
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
+    }
+
     /// What it has told and nobody has heard.
     pub fn rest(&mut self) -> Vec<Told> {
         self.end();
-        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
+        self.told_by_now()
     }
 
     fn end(&mut self) {
@@ -102,13 +121,14 @@ impl Drop for Guard {
 fn run(
     mut watch: Option<Watch>,
     shedder: &Shedder,
+    stopper: Option<&Stopper>,
     mut switch: Option<Switch>,
     ended: &AtomicBool,
     tell: &UnboundedSender<Told>,
 ) {
     // And for the thread that takes sites out, which inherits it.
     urgent();
-    if watch.is_some() {
+    if watch.is_some() && stopper.is_none() {
         shedder.make_ready();
     }
     let gauge = shedder.gauge();
@@ -118,8 +138,8 @@ fn run(
         if let Some(switch) = &mut switch {
             switch.beat(SILENCE);
         }
-        if let Some(watch) = &mut watch {
-            let functions = watch.functions();
+        if let Some(watching) = &mut watch {
+            let functions = watching.functions();
             let (now, others) = at_a_moment(monotonic_ns, || {
                 hits.clear();
                 hits.extend((0..functions).map(|function| {
@@ -136,19 +156,30 @@ fn run(
                 }
             });
             let of = |function: u32| hits.get(function as usize).copied().unwrap_or_default();
-            for shed in watch.look(now, of, others) {
-                shedder.shed(shed.load.function);
-                let _ = tell.send(Told::Shed {
-                    shed,
-                    at_ns: monotonic_ns(),
-                });
-            }
-            if !told_states && let Some(detail) = watch.states_too_dear() {
+            let gone = watching.look(now, of, others);
+            if !told_states && let Some(detail) = watching.states_too_dear() {
                 told_states = true;
                 let _ = tell.send(Told::StatesTooDear(detail));
             }
-            if let Err(error) = shedder.proceed() {
-                let _ = tell.send(Told::Failed(error));
+            match (stopper, gone.first()) {
+                (None, _) => {
+                    for shed in gone {
+                        // First: whoever sees what comes of it must be able to know why.
+                        let at_ns = monotonic_ns();
+                        let _ = tell.send(Told::Shed { shed, at_ns });
+                        shedder.shed(shed.load.function);
+                    }
+                    if let Err(error) = shedder.proceed() {
+                        let _ = tell.send(Told::Failed(error));
+                    }
+                }
+                (Some(stopper), Some(&shed)) => {
+                    stopper.stop();
+                    let at_ns = monotonic_ns();
+                    let _ = tell.send(Told::TooLoud { shed, at_ns });
+                    watch = None;
+                }
+                (Some(_), None) => {}
             }
         }
         thread::park_timeout(LOOK);

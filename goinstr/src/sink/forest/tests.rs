@@ -163,3 +163,81 @@ fn only_the_roots_and_levels_that_were_asked_for() {
     assert_eq!(lines(&forest.ready(Some(&[]), 40)), [(1, 0), (2, 1)]);
     assert_eq!(forest.kept, Kept::default());
 }
+
+#[test]
+fn what_was_in_a_call_that_was_shed_waits_for_nobody() {
+    let mut forest = Forest::default();
+    // 0 is shed and open; the calls in it are one level deeper than what is told of.
+    forest.add(call(2, 7, 2, 21, 22));
+    forest.add(call(1, 7, 1, 20, 25));
+    assert_eq!(lines(&forest.ready(Some(&[]), 30)), [(1, 0), (2, 1)]);
+    // 3 is open inside of it, and will come.
+    forest.add(call(2, 7, 2, 41, 42));
+    assert_eq!(
+        lines(&forest.ready(Some(&[open(3, 7, 1, 40)]), 50)),
+        [(0, 0); 0]
+    );
+    forest.add(call(3, 7, 1, 40, 60));
+    assert_eq!(lines(&forest.ready(Some(&[]), 70)), [(3, 0), (2, 1)]);
+    // It is given up, and the next call is outermost.
+    forest.add(call(1, 7, 1, 80, 85));
+    forest.add(call(1, 7, 0, 90, 95));
+    assert_eq!(lines(&forest.ready(Some(&[]), 100)), [(1, 0), (1, 0)]);
+    assert_eq!(forest.kept, Kept::default());
+}
+
+#[test]
+fn a_call_that_was_shed_leaves_no_level_empty() {
+    let mut forest = Forest::default();
+    let root = open(0, 7, 0, 10);
+    // 5 was shed, and is around 1 and no longer around the second 2.
+    forest.add(call(2, 7, 3, 21, 22));
+    forest.add(call(1, 7, 2, 20, 25));
+    forest.add(call(2, 7, 1, 30, 31));
+    let shown = forest.ready(Some(&[root]), 40 + PATIENCE_NS);
+    assert_eq!(lines(&shown), [(1000, 0), (1, 1), (2, 2), (2, 1)]);
+    assert_eq!(forest.kept, Kept::default());
+}
+
+#[test]
+fn what_a_root_that_was_shed_called_is_shown() {
+    let mut forest = Forest::new(Cut {
+        roots: Some(vec![true, false, false, false]),
+        levels: None,
+    });
+    let inside = |parent, call| CallEvent {
+        parent: Some(parent),
+        ..call
+    };
+    forest.shed(0);
+    // What it called itself begins a tree, and what is open in it is waited for.
+    forest.add(inside(1, call(2, 7, 2, 21, 22)));
+    assert_eq!(
+        lines(&forest.ready(Some(&[open(1, 7, 1, 20)]), 30)),
+        [(0, 0); 0]
+    );
+    forest.add(inside(0, call(1, 7, 1, 20, 25)));
+    assert_eq!(lines(&forest.ready(Some(&[]), 30)), [(1, 0), (2, 1)]);
+    // No longer in a root.
+    forest.add(call(1, 7, 0, 40, 50));
+    assert_eq!(lines(&forest.ready(Some(&[]), 60)), [(0, 0); 0]);
+    assert_eq!(forest.kept, Kept::default());
+}
+
+#[test]
+fn that_a_root_was_shed_may_be_told_after_calls_that_show_it() {
+    let mut forest = Forest::new(Cut {
+        roots: Some(vec![true, false]),
+        levels: None,
+    });
+    forest.add(CallEvent {
+        parent: Some(0),
+        ..call(1, 7, 1, 20, 25)
+    });
+    // The root is given up, and this one outermost.
+    forest.add(call(1, 7, 0, 40, 50));
+    forest.shed(0);
+    let shown = forest.ready(Some(&[]), 60);
+    assert_eq!(lines(&shown), [(1, 0)]);
+    assert_eq!(forest.kept, Kept::default());
+}

@@ -12,14 +12,17 @@ use opentelemetry_proto::tonic::{
 use prost::Message as _;
 
 use super::{
-    Complaints, Endpoint, Message, Pending, Session, Shared, SpanOptions,
+    Complaints, Endpoint, Message, Pending, Session, Shared,
     client::Client,
     lineage::{Lineage, level},
     metrics, spans,
     tally::add,
 };
 use crate::aggregate::{OpenCall, Report};
-use crate::sink::{Entry, forest::Forest};
+use crate::sink::{
+    Entry,
+    forest::{Cut, Forest},
+};
 
 /// Spans sent at once.
 const BATCH: usize = 512;
@@ -28,7 +31,7 @@ const BATCH: usize = 512;
 pub(super) struct Export {
     endpoint: Endpoint,
     session: Session,
-    options: SpanOptions,
+    cut: Cut,
     shared: Arc<Shared>,
     forest: Forest,
     lineage: Lineage,
@@ -44,17 +47,18 @@ impl Export {
     pub fn new(
         endpoint: Endpoint,
         session: Session,
-        options: SpanOptions,
+        cut: Cut,
+        per_second: Option<u32>,
         shared: Arc<Shared>,
         complaints: Complaints,
     ) -> Self {
         Self {
             endpoint,
             session,
-            forest: Forest::new(options.cut.clone()),
+            forest: Forest::new(cut.clone()),
             lineage: Lineage::new(),
-            allowance: options.per_second.map(Allowance::new),
-            options,
+            allowance: per_second.map(Allowance::new),
+            cut,
             shared,
             batch: Vec::with_capacity(BATCH),
             left_open: Vec::new(),
@@ -81,6 +85,7 @@ impl Export {
                 Message::Settle(open, now_ns) => {
                     self.settle(&mut client, open.as_deref(), now_ns);
                 }
+                Message::Shed(function) => self.forest.shed(function),
                 Message::Report => {}
             }
             self.send_report(&mut client);
@@ -135,9 +140,8 @@ impl Export {
             .start_unix_ns
             .saturating_add(report.elapsed_ns);
         for call in std::mem::take(&mut self.left_open) {
-            let levels = self.options.cut.levels;
-            if self.options.cut.roots.is_some() || levels.is_some_and(|levels| call.depth >= levels)
-            {
+            let levels = self.cut.levels;
+            if self.cut.roots.is_some() || levels.is_some_and(|levels| call.depth >= levels) {
                 continue;
             }
             add(&self.shared.tally.open, 1);

@@ -119,10 +119,12 @@ impl Lineage {
     /// The ids of an open call that becomes a span because the measurement is over.
     pub fn at_end(&mut self, call: &OpenCall) -> Ids {
         let place = self.open_place(call);
-        let parent = call.depth.checked_sub(1).and_then(|depth| {
-            let around = self.open.get(&call.goid)?.get(depth as usize)?;
-            Some(self.span(around.goid, around.start_unix_ns, around.function))
-        });
+        let around = call
+            .depth
+            .checked_sub(1)
+            .and_then(|depth| self.open_at(call.goid, depth));
+        let parent =
+            around.map(|around| self.span(around.goid, around.start_unix_ns, around.function));
         Ids {
             trace: place.trace,
             span: place.span,
@@ -147,17 +149,27 @@ impl Lineage {
             return self.above.get(at).copied();
         }
         // Shown for itself, because the call that it was made in has not returned.
-        let open = self.open.get(&call.goid).and_then(|open| {
-            let outer = open.get(call.depth.checked_sub(1)? as usize)?;
-            let is =
-                call.parent == Some(outer.function) && outer.start_unix_ns <= call.start_unix_ns;
-            is.then(|| outer.clone())
-        });
+        let outer = call
+            .depth
+            .checked_sub(1)
+            .and_then(|depth| self.open_at(call.goid, depth));
+        let open = outer
+            .filter(|outer| {
+                call.parent == Some(outer.function) && outer.start_unix_ns <= call.start_unix_ns
+            })
+            .cloned();
         match open {
             Some(outer) => Some(self.open_place(&outer)),
             // The record of the one between was lost.
             None => known.and_then(|at| self.above.get(at).copied()),
         }
+    }
+
+    /// The open call that so many are around: at the end also the next one outside, where the call in
+    /// between is of a function that was shed and will not become a span.
+    fn open_at(&self, goid: u64, depth: u32) -> Option<&OpenCall> {
+        let open = self.open.get(&goid)?;
+        open.iter().rfind(|call| call.depth <= depth)
     }
 
     /// An open call, and that children of its goroutine's outermost are told of.

@@ -31,8 +31,8 @@ use std::{
 
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use super::{Cut, Sink, names};
-use crate::aggregate::{CallEvent, Exported, Ledger, OpenCall, Report, SessionInfo};
+use super::{Sink, forest::Cut, names};
+use crate::aggregate::{CallEvent, Exported, Ledger, OpenCall, Report, SessionInfo, ShedEvent};
 use crate::plan::{Location, ProbePlan};
 
 pub use endpoint::Endpoint;
@@ -49,8 +49,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// What is to become of single calls.
 #[derive(Clone, Debug, Default)]
 pub struct SpanOptions {
-    /// Which part of the trees becomes spans.
-    pub cut: Cut,
+    /// At most so many levels of the trees become spans; which calls may be their roots, the plan says.
+    pub levels: Option<u32>,
     /// At most so many spans a second, whole trees; `None`: all.
     pub per_second: Option<u32>,
 }
@@ -93,6 +93,8 @@ enum Message {
     Call(CallEvent),
     /// Which calls are open, as [`Sink::settle`] has it.
     Settle(Option<Vec<OpenCall>>, u64),
+    /// No call of this function comes any more.
+    Shed(u32),
     /// There is a report in [`Shared`].
     Report,
 }
@@ -201,7 +203,8 @@ impl Sink for OtlpSink {
         let export = export::Export::new(
             self.endpoint.clone(),
             Session::of(info, plan),
-            self.spans.clone().unwrap_or_default(),
+            Cut::of(plan, self.spans.as_ref().and_then(|spans| spans.levels)),
+            self.spans.as_ref().and_then(|spans| spans.per_second),
             Arc::clone(&self.shared),
             self.complaints,
         );
@@ -219,6 +222,12 @@ impl Sink for OtlpSink {
         self.calls_came = true;
         let left = self.leave(Message::Call(call.bare()));
         self.shared.tally.left(left);
+        Ok(())
+    }
+
+    fn shed(&mut self, event: &ShedEvent) -> io::Result<()> {
+        // Without it, what a root had called that was open is left out.
+        self.leave(Message::Shed(event.function));
         Ok(())
     }
 

@@ -10,7 +10,11 @@ use prost::Message as _;
 
 use super::{Session, lineage::Lineage, metrics, spans};
 use crate::aggregate::{CallEvent, OpenCall, Report};
-use crate::sink::{Cut, Entry, forest::Forest, sample};
+use crate::sink::{
+    Entry,
+    forest::{Cut, Forest},
+    sample,
+};
 
 fn session() -> Session {
     Session::of(&sample::info(), &sample::plan())
@@ -132,6 +136,31 @@ fn calls_in_open_calls_are_their_children() {
     assert!(at(10).parent_span_id.is_empty());
     assert!(found.iter().all(|span| span.trace_id == at(10).trace_id));
     assert!(attributes(&at(40).attributes).contains("goinstr.outcome=in_flight"));
+}
+
+/// 1 was shed and will not become a span: what is in it is its caller's child.
+#[test]
+fn calls_in_one_that_was_shed_are_children_of_the_call_around_it() {
+    let open = |function, depth, start_unix_ns| OpenCall {
+        function,
+        goid: 7,
+        depth,
+        start_unix_ns,
+    };
+    let found = spans_of(
+        [call(2, 7, 2, (21, 22), 1), call(3, 7, 3, (31, 32), 2)],
+        &[open(0, 0, 10), open(2, 2, 30)],
+    );
+    let at = |start: u64| {
+        let mut all = found.iter();
+        all.find(|span| span.start_time_unix_nano == start)
+            .expect("a span")
+    };
+    assert_eq!(found.len(), 4);
+    assert_eq!(at(21).parent_span_id, at(10).span_id);
+    assert_eq!(at(30).parent_span_id, at(10).span_id);
+    assert_eq!(at(31).parent_span_id, at(30).span_id);
+    assert!(found.iter().all(|span| span.trace_id == at(10).trace_id));
 }
 
 /// What was told of a goroutine as a trace of its own stays one when it turns out who started it.
