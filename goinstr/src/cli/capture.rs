@@ -4,9 +4,10 @@ use clap::error::ErrorKind;
 
 use super::config::usage;
 use super::failure::Failure;
-use crate::aggregate::Condition;
 use crate::binary::GoBinary;
-use crate::plan::{CapturePlan, GivenSignature, Limits, ProbePlan, Redaction, Unread, Wanted};
+use crate::plan::{
+    CapturePlan, Condition, GivenSignature, Limits, ProbePlan, Redaction, Unread, Wanted,
+};
 
 /// Bytes of a string, elements of a slice and levels of pointers that may be asked for.
 const BYTES: std::ops::RangeInclusive<u32> = 1..=496;

@@ -6,6 +6,7 @@ mod body;
 mod build;
 mod capture;
 mod choice;
+mod condition;
 mod coverage;
 mod error;
 mod modules;
@@ -23,6 +24,7 @@ pub use capture::{
     GivenSignature, InnerShape, Limits, Redaction, Shape, ShapeKind, Unread, Wanted, Word,
 };
 pub use choice::choose;
+pub use condition::{BadCondition, Comparison, Condition, Constant, Operator};
 pub use coverage::{CoverFunction, CoverPlan, CoverSite, Level, SourceFile, SourceLine, cover};
 pub use error::PlanError;
 pub use modules::{Module, applicable, plan_modules};
