@@ -14,6 +14,7 @@ mod guard;
 mod inflight;
 mod leaving;
 mod ledger;
+mod left_behind;
 mod measurement;
 mod preparing;
 mod retirement;
