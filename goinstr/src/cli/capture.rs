@@ -91,13 +91,14 @@ impl Capture {
             ));
         }
         Ok(Self {
-            condition,
+            condition: condition.clone(),
             wanted: (arguments || typed.returns).then_some(Wanted {
                 arguments,
                 results: typed.returns,
                 limits,
                 redaction,
                 signatures,
+                condition,
             }),
         })
     }

@@ -21,7 +21,7 @@ mod wait_slots;
 pub use build::plan;
 pub use capture::{
     BadRedaction, BadSignature, CapturePlan, Chunk, ContextStep, ErrorShape, FunctionCapture,
-    GivenSignature, InnerShape, Limits, Redaction, Shape, ShapeKind, Unread, Wanted, Word,
+    GivenSignature, InnerShape, Limits, Redaction, Shape, ShapeKind, Sieve, Unread, Wanted, Word,
 };
 pub use choice::choose;
 pub use condition::{BadCondition, Comparison, Condition, Constant, Operator};

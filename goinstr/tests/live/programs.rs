@@ -120,6 +120,7 @@ fn all_asked(returns: Returns) -> Result<()> {
             limits: Limits::default(),
             redaction: Redaction::default(),
             signatures: Vec::new(),
+            condition: None,
         },
     );
     for asked in Asked::all() {
@@ -166,6 +167,7 @@ fn told_entries() -> Result<()> {
         limits: Limits::default(),
         redaction: Redaction::default(),
         signatures: Vec::new(),
+        condition: None,
     };
     let values = CapturePlan::of(&binary, &plain, &wanted);
     for (captures, most) in [None, Some(values)].into_iter().zip(MOST) {
