@@ -24,7 +24,7 @@ pub(super) struct Values {
     #[arg(long, help_heading = "Values")]
     returns: bool,
     /// Show only calls for which this holds: 'len(key) > 100 && shard == 3'. All calls are measured and
-    /// counted as without it; goinstr chooses which it shows (implies --args)
+    /// counted as without it; those that surely don't match never leave the kernel (implies --args)
     #[arg(long = "where", value_name = "CONDITION", help_heading = "Values")]
     condition: Option<String>,
     /// Names of parameters, results and fields whose values are never read, with commas between them, as
