@@ -301,7 +301,7 @@ fn found(
 #[test]
 fn what_is_dropped_does_not_match() {
     let mut runner = TestRunner::new(Config {
-        cases: 4_000,
+        cases: 2_000,
         failure_persistence: None,
         ..Config::default()
     });
@@ -344,7 +344,7 @@ fn what_is_dropped_does_not_match() {
     let [dropped, matching, undecided] = counts.get();
     // Of what doesn't match most is seen not to: the rest could not be read, or is left to userspace.
     assert!(
-        matching > 400 && dropped > undecided * 2,
+        matching > 200 && dropped > undecided * 2,
         "{:?}",
         [dropped, matching, undecided]
     );
