@@ -5,7 +5,7 @@
 //! address that stands in the data already to another place of the data. Userspace has made the steps
 //! and knows what the bytes mean.
 
-use crate::{record::CallRecord, state::StateTimes, wire};
+use crate::{record::CallRecord, sieve::Sieve, state::StateTimes, wire};
 
 /// Bytes of data of one call, of its arguments and results together. A power of two.
 pub const DATA_BYTES: usize = 2048;
@@ -59,8 +59,12 @@ pub struct Recipe {
     pub exit_at: u32,
     /// Bytes of data in all; 0: nothing of this function is wanted.
     pub bytes: u32,
+    /// What is asked of the arguments.
+    pub entry_sieve: Sieve,
+    /// What is asked of arguments and results.
+    pub exit_sieve: Sieve,
 }
-wire!(Recipe, size = 24, align = 4);
+wire!(Recipe, size = 40, align = 4);
 
 /// `Captured::taken`: the arguments.
 pub const TAKEN_ENTRY: u32 = 1;

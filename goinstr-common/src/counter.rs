@@ -85,6 +85,8 @@ counters! {
     UNCAPTURED = 15;
     /// Stacks and chains of callers dropped for want of room: their calls are told of without.
     DROPPED_STACKS = 16;
+    /// Calls that are not told of because they don't match the condition.
+    KEPT_BACK = 17;
 }
 
 /// Number of elements of the map `COUNTERS`.

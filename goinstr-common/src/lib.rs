@@ -18,6 +18,7 @@ pub mod hits;
 pub mod record;
 pub mod ret;
 pub mod shadow;
+pub mod sieve;
 pub mod stack;
 pub mod standing;
 pub mod stat;

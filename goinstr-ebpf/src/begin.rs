@@ -55,7 +55,7 @@ pub fn begin(ctx: &ProbeContext) {
     }
 }
 
-/// Writes the record, with the arguments where they are asked for; false: there is no room.
+/// Writes the record, with the arguments where they are asked for, unless these can't match; false: there is no room.
 #[inline(always)]
 fn sent(ctx: &ProbeContext, record: &CallRecord) -> bool {
     if !capture::wanted() {

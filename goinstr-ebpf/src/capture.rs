@@ -18,12 +18,12 @@ use goinstr_common::{
         TAKEN_ENTRY, TAKEN_EXIT,
     },
     counter,
-    record::CallRecord,
+    record::{CallRecord, KIND_UNBINNED},
     shadow::{ChunkKey, ShadowKey},
     state::Clock,
 };
 
-use crate::{config, maps, regs, stat, state};
+use crate::{config, maps, regs, sieve, stat, state};
 
 /// The key of an open call's element.
 #[inline(always)]
@@ -42,7 +42,7 @@ fn recipe(func: u32) -> Option<Recipe> {
     (recipe.bytes != 0).then_some(*recipe)
 }
 
-/// Reads the arguments of the call that is about to open at `index`.
+/// Reads the arguments of the call that is about to open at `index`; of one that can't match nothing is kept.
 #[inline(never)]
 pub fn at_entry(ctx: &ProbeContext, stack: &ShadowKey, index: u32, func: u32) {
     let Some(recipe) = recipe(func) else { return };
@@ -68,21 +68,33 @@ pub fn at_entry(ctx: &ProbeContext, stack: &ShadowKey, index: u32, func: u32) {
         (*captured).taken = TAKEN_ENTRY;
         note_registers(ctx, captured, 0, regs::stack_pointer(ctx));
         (*captured).entry_failed = run(captured, recipe.entry, recipe.entry_steps);
+        if sieve::wanted() && !sieve::passes(captured, recipe.entry_sieve) {
+            let _ = maps::CAPTURED.remove(key);
+        }
     }
 }
 
-/// Reads the results of the call that returns, which is open at `index`.
+/// Reads the results of the call that returns, which is open at `index`; of one that doesn't match nothing is
+/// kept.
 #[inline(never)]
 pub fn at_return(ctx: &ProbeContext, stack: &ShadowKey, index: u32, func: u32, sp: u64) {
     let Some(recipe) = recipe(func) else { return };
-    let Some(captured) = maps::CAPTURED.get_ptr_mut(key(stack, index)) else {
+    let key = key(stack, index);
+    let Some(captured) = maps::CAPTURED.get_ptr_mut(key) else {
         return;
     };
     // SAFETY: a live map element.
     unsafe {
+        // Asked for once more where a stack goes before the call.
+        if sieve::wanted() && config::stacks() != 0 && (*captured).taken & TAKEN_EXIT != 0 {
+            return;
+        }
         (*captured).taken |= TAKEN_EXIT;
         note_registers(ctx, captured, recipe.exit_at, sp);
         (*captured).exit_failed = run(captured, recipe.exit, recipe.exit_steps);
+        if sieve::wanted() && !sieve::passes(captured, recipe.exit_sieve) {
+            let _ = maps::CAPTURED.remove(key);
+        }
     }
 }
 
@@ -168,14 +180,20 @@ unsafe extern "C" fn step(number: u32, context: *mut c_void) -> i64 {
     0
 }
 
+/// Whether anything is kept of what was read of the call that is open at `index`.
+#[inline(always)]
+pub fn is_there(stack: &ShadowKey, index: u32) -> bool {
+    maps::CAPTURED.get_ptr(key(stack, index)).is_some()
+}
+
 /// Forgets what was read of the call that was open at `index`.
 #[inline(always)]
 pub fn forget(stack: &ShadowKey, index: u32) {
     let _ = maps::CAPTURED.remove(key(stack, index));
 }
 
-/// Writes the record of a finished call with what was read of it; `None`: nothing was.
-/// `Some(false)`: there is no room.
+/// Writes the record of a finished call with what was read of it, where that may match; `None`: nothing was
+/// read. `Some(false)`: there is no room.
 #[inline(always)]
 pub fn emit(
     stack: &ShadowKey,
@@ -183,7 +201,9 @@ pub fn emit(
     record: &CallRecord,
     clock: Option<*mut Clock>,
 ) -> Option<bool> {
-    let captured = maps::CAPTURED.get_ptr_mut(key(stack, index))?;
+    let Some(captured) = maps::CAPTURED.get_ptr_mut(key(stack, index)) else {
+        return (sieve::wanted() && keeps_back(record)).then_some(true);
+    };
     // SAFETY: live map elements.
     unsafe {
         (*captured).call = *record;
@@ -197,6 +217,17 @@ pub fn emit(
         let sent = maps::CALLS.output::<[u8]>(written, u64::from(BPF_RB_NO_WAKEUP));
         Some(sent.is_ok())
     }
+}
+
+/// Whether nothing is told of a call of which nothing was read, or kept: it doesn't match. Counts it.
+#[inline(always)]
+fn keeps_back(record: &CallRecord) -> bool {
+    // The only way to userspace that the call's duration has.
+    if record.kind == KIND_UNBINNED {
+        return false;
+    }
+    stat::count(counter::KEPT_BACK);
+    true
 }
 
 /// Whether anything is read of calls.

@@ -75,6 +75,8 @@ settings! {
     FOLLOW_THREADS => follow_threads: u32 = 0;
     /// 1: arguments or results of calls are read.
     CAPTURES => captures: u32 = 0;
+    /// 1: only calls are told of for which a condition may hold.
+    CONDITIONS => conditions: u32 = 0;
     /// Offset of `pid` in the kernel's `task_struct`.
     TASK_PID_OFFSET => task_pid_offset: u32 = 0;
     /// Offset of `waitreason` in `runtime.g`.

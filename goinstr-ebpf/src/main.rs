@@ -25,6 +25,7 @@ mod maps;
 mod regs;
 mod ret;
 mod shadow;
+mod sieve;
 mod stack;
 mod standing;
 mod stat;

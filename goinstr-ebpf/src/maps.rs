@@ -12,6 +12,7 @@ use goinstr_common::{
     counter::COUNTERS as COUNTER_COUNT,
     histogram::HistBlock,
     shadow::{ChunkKey, ShadowChunk, ShadowHead, ShadowKey},
+    sieve::Test,
     stat::FuncStat,
     state::{Clock, StateSum, Thread},
 };
@@ -104,6 +105,10 @@ pub static RECIPES: Array<Recipe> = Array::with_max_entries(1, 0);
 /// The steps of all recipes.
 #[map]
 pub static STEPS: Array<Step> = Array::with_max_entries(1, 0);
+
+/// The tests of all sieves.
+#[map]
+pub static TESTS: Array<Test> = Array::with_max_entries(1, 0);
 
 /// What was read of the calls that are open, by shadow stack and place on it.
 #[map]

@@ -18,7 +18,10 @@ use goinstr_common::{
     stack::{FIRST_RETURNS, KIND_RETURN_STACK, KIND_WAIT_STACK, STACK_FRAMES, StackRecord},
 };
 
-use crate::{bounded::bounded, chain, config, goroutine::Place, maps, regs, shadow::Shadow, stat};
+use crate::{
+    bounded::bounded, capture, chain, config, goroutine::Place, maps, regs, shadow::Shadow, sieve,
+    stat,
+};
 
 /// What a stack is of.
 pub struct Of {
@@ -63,6 +66,13 @@ pub fn at_return(ctx: &ProbeContext, process: u64, end: u64, sp: u64, func: u64)
     let short = end.saturating_sub(start) < config::slower_than_ns();
     if short || offset != place.offset || opened != func as u32 || !shadow.is_of(place.goid) {
         return;
+    }
+    if sieve::wanted() {
+        let index = shadow.depth() - 1;
+        capture::at_return(ctx, &place.key, index, func as u32, sp);
+        if !capture::is_there(&place.key, index) {
+            return;
+        }
     }
     let of = Of {
         goid: place.goid,

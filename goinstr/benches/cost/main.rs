@@ -6,6 +6,7 @@
 mod analysis;
 mod arming;
 mod calls;
+mod conditions;
 mod conversation;
 mod correction;
 mod flood;
@@ -27,8 +28,9 @@ use anyhow::Result;
 /// A part by its name.
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("calls", calls::run),
+    ("conditions", conditions::run),
     ("programs", programs::run),
     ("correction", correction::run),
     ("arming", arming::run),

@@ -21,7 +21,6 @@ pub use aggregator::Aggregator;
 pub use call_stack::CallStack;
 pub use call_tree::{CallTree, Nested, Nesting, Path};
 pub use compare::{Difference, Moved, Sample, Verdict, compare, judge};
-pub use condition::{BadCondition, Condition};
 pub use coverage::{CoverLedger, CoverReport, Coverage};
 pub use distribution::{Distribution, Slot};
 pub use exported::Exported;

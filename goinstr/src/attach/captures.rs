@@ -2,6 +2,7 @@
 
 use aya::{Ebpf, Pod, maps::Array};
 use goinstr_common::capture::{Recipe, Step};
+use goinstr_common::sieve::{Sieve, Test};
 
 use super::AttachError;
 use super::kernel::{map_error, missing};
@@ -16,6 +17,8 @@ struct Wire<T>(T);
 unsafe impl Pod for Wire<Recipe> {}
 // SAFETY: as above.
 unsafe impl Pod for Wire<Step> {}
+// SAFETY: as above.
+unsafe impl Pod for Wire<Test> {}
 
 /// Number of steps of all functions.
 pub(super) fn steps(plan: &CapturePlan) -> usize {
@@ -24,11 +27,26 @@ pub(super) fn steps(plan: &CapturePlan) -> usize {
         .sum()
 }
 
+/// Number of tests of all functions.
+pub(super) fn tests(plan: &CapturePlan) -> usize {
+    let of = plan.functions.iter().map(|function| &function.sieve);
+    of.map(|sieve| sieve.entry.len() + sieve.exit.len()).sum()
+}
+
 /// Tells the program what to read of each function's calls.
 pub(super) fn give_recipes(ebpf: &mut Ebpf, plan: &CapturePlan) -> Result<(), AttachError> {
     let mut steps: Vec<Step> = Vec::new();
+    let mut tests: Vec<Test> = Vec::new();
     let mut recipes = Vec::with_capacity(plan.functions.len());
     let fit = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let mut sieve = |of: &[Test]| {
+        let first = tests.len();
+        tests.extend(of);
+        Sieve {
+            first: fit(first),
+            tests: fit(of.len()),
+        }
+    };
     for function in &plan.functions {
         let (entry, exit) = (steps.len(), steps.len() + function.entry.len());
         steps.extend(&function.entry);
@@ -40,10 +58,13 @@ pub(super) fn give_recipes(ebpf: &mut Ebpf, plan: &CapturePlan) -> Result<(), At
             exit_steps: fit(function.exit.len()),
             exit_at: function.exit_at,
             bytes: function.bytes,
+            entry_sieve: sieve(&function.sieve.entry),
+            exit_sieve: sieve(&function.sieve.exit),
         });
     }
     fill(ebpf, "RECIPES", recipes.into_iter().map(Wire))?;
-    fill(ebpf, "STEPS", steps.into_iter().map(Wire))
+    fill(ebpf, "STEPS", steps.into_iter().map(Wire))?;
+    fill(ebpf, "TESTS", tests.into_iter().map(Wire))
 }
 
 fn fill<T: Pod>(

@@ -130,6 +130,9 @@ impl Kernel {
             _ => u64::MAX,
         };
         let captures = u32::from(plan.captures.is_some());
+        // Where the ring buffer carries the statistics too, it carries every call.
+        let conditional = plan.captures.as_ref().is_some_and(|plan| plan.conditional);
+        let conditions = u32::from(conditional && settings.aggregation == Aggregation::Kernel);
         let hit_counts = match plan.states {
             Some(_) => u32::try_from(cpus).unwrap_or(1) * hits::STRIDE,
             None => 1,
@@ -159,6 +162,7 @@ impl Kernel {
             .override_global("STATES", &states, true)
             .override_global("FOLLOW_THREADS", &follow_threads, true)
             .override_global("CAPTURES", &captures, true)
+            .override_global("CONDITIONS", &conditions, true)
             .override_global("TASK_PID_OFFSET", &task_pid_offset, true)
             .override_global("WAITREASON_OFFSET", &plan.layout.waitreason, true)
             .override_global("STACKS", &stacks, true)
@@ -188,6 +192,7 @@ impl Kernel {
             .map_max_entries("STATE_SUMS", sizes.state_sums)
             .map_max_entries("RECIPES", sizes.recipes)
             .map_max_entries("STEPS", sizes.steps)
+            .map_max_entries("TESTS", sizes.tests)
             .map_max_entries("CAPTURED", sizes.captured)
             .map_max_entries("HIT_COUNTS", hit_counts)
             .map_max_entries("CALLS", settings.ring_bytes);

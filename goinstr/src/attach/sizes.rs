@@ -46,6 +46,7 @@ pub(super) struct Sizes {
     pub callers: u32,
     pub recipes: u32,
     pub steps: u32,
+    pub tests: u32,
     pub captured: u32,
 }
 
@@ -75,6 +76,7 @@ impl Sizes {
             callers: 1,
             recipes: 1,
             steps: 1,
+            tests: 1,
             captured: 1,
         }
     }
@@ -99,6 +101,7 @@ impl Sizes {
         Self {
             recipes: fit(plan.functions.len()),
             steps: fit(captures::steps(plan)),
+            tests: fit(captures::tests(plan)),
             captured: CAPTURED,
             ..self
         }

@@ -4,9 +4,10 @@ use clap::error::ErrorKind;
 
 use super::config::usage;
 use super::failure::Failure;
-use crate::aggregate::Condition;
 use crate::binary::GoBinary;
-use crate::plan::{CapturePlan, GivenSignature, Limits, ProbePlan, Redaction, Unread, Wanted};
+use crate::plan::{
+    CapturePlan, Condition, GivenSignature, Limits, ProbePlan, Redaction, Unread, Wanted,
+};
 
 /// Bytes of a string, elements of a slice and levels of pointers that may be asked for.
 const BYTES: std::ops::RangeInclusive<u32> = 1..=496;
@@ -23,7 +24,7 @@ pub(super) struct Values {
     #[arg(long, help_heading = "Values")]
     returns: bool,
     /// Show only calls for which this holds: 'len(key) > 100 && shard == 3'. All calls are measured and
-    /// counted as without it; goinstr chooses which it shows (implies --args)
+    /// counted as without it; those that surely don't match never leave the kernel (implies --args)
     #[arg(long = "where", value_name = "CONDITION", help_heading = "Values")]
     condition: Option<String>,
     /// Names of parameters, results and fields whose values are never read, with commas between them, as
@@ -90,13 +91,14 @@ impl Capture {
             ));
         }
         Ok(Self {
-            condition,
+            condition: condition.clone(),
             wanted: (arguments || typed.returns).then_some(Wanted {
                 arguments,
                 results: typed.returns,
                 limits,
                 redaction,
                 signatures,
+                condition,
             }),
         })
     }

@@ -6,6 +6,7 @@ mod body;
 mod build;
 mod capture;
 mod choice;
+mod condition;
 mod coverage;
 mod error;
 mod modules;
@@ -20,9 +21,10 @@ mod wait_slots;
 pub use build::plan;
 pub use capture::{
     BadRedaction, BadSignature, CapturePlan, Chunk, ContextStep, ErrorShape, FunctionCapture,
-    GivenSignature, InnerShape, Limits, Redaction, Shape, ShapeKind, Unread, Wanted, Word,
+    GivenSignature, InnerShape, Limits, Redaction, Shape, ShapeKind, Sieve, Unread, Wanted, Word,
 };
 pub use choice::choose;
+pub use condition::{BadCondition, Comparison, Condition, Constant, Operator};
 pub use coverage::{CoverFunction, CoverPlan, CoverSite, Level, SourceFile, SourceLine, cover};
 pub use error::PlanError;
 pub use modules::{Module, applicable, plan_modules};

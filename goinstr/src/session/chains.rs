@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use goinstr_common::record::{CallRecord, NO_PARENT};
 
+use super::left_behind::drop_older;
 use crate::event::ChainEvent;
 
 /// Goroutines whose chains are kept at most.
@@ -20,7 +21,7 @@ impl Chains {
     /// Keeps a chain until its call comes.
     pub fn take(&mut self, chain: ChainEvent) {
         if self.0.len() >= GOROUTINES {
-            self.0.clear();
+            drop_older(&mut self.0, |chain| chain.start_ns);
         }
         self.0.insert((chain.tgid, chain.goid), chain);
     }

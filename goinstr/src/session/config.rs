@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    aggregate::{Condition, Mode},
+    aggregate::Mode,
     attach::{Aggregation, Method, Watch},
     binary::GoBinary,
-    plan::ProbePlan,
+    plan::{Condition, ProbePlan},
     target::Target,
 };
 

@@ -20,7 +20,7 @@ use super::{
     ledger,
     measurement::{info, settings},
     preparing::Prepared,
-    telling::Telling,
+    telling::{Telling, say_kept_back},
 };
 use crate::{
     aggregate::{CallerReport, End, FunctionReport, Mode, Report},
@@ -92,6 +92,7 @@ pub(super) async fn run(
     }
     let kernel = attached.disarm();
     while state.drain(&config, sink) != 0 {}
+    say_kept_back(&config, &kernel);
     let report = state.report(&config, &kernel, elapsed)?;
     let ledger = ledger::of_count(&kernel, config.mode(), end);
     if state.output.is_ok() {

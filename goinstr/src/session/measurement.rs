@@ -21,7 +21,7 @@ use super::{
     leaving::leave,
     ledger,
     preparing::Prepared,
-    telling::Telling,
+    telling::{Telling, say_kept_back},
 };
 use crate::{
     aggregate::{
@@ -272,6 +272,7 @@ impl State {
                 "{stackless} stacks or chains of callers are missing: the ring buffer was full; --ring-size makes it larger"
             );
         }
+        say_kept_back(config, kernel);
         let mut report = self.report(config, kernel);
         count_open(&mut report, &open, now);
         let cut_off = kernel.cut_off_calls()?;

@@ -15,6 +15,7 @@ mod guard;
 mod inflight;
 mod leaving;
 mod ledger;
+mod left_behind;
 mod measurement;
 mod preparing;
 mod retirement;

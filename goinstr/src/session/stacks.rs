@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use goinstr_common::record::CallRecord;
 
+use super::left_behind::drop_older;
 use super::waits::{Wait, Waits};
 use crate::{
     aggregate::CallStack,
@@ -58,7 +59,7 @@ impl Stacks {
         match stack.of {
             StackOf::Return => {
                 if self.returns.len() >= GOROUTINES {
-                    self.returns.clear();
+                    drop_older(&mut self.returns, |stack| stack.start_ns);
                 }
                 self.returns.insert(goroutine, stack);
             }

@@ -1,5 +1,6 @@
 //! A single call as it is told: its record, and what came for it before and beside it.
 
+use goinstr_common::counter::KEPT_BACK;
 use goinstr_common::record::{CallRecord, NO_PARENT, OUTCOME_UNWOUND};
 
 use super::{
@@ -7,9 +8,19 @@ use super::{
 };
 use crate::{
     aggregate::{BegunCall, Bytes, CallEvent, CallValues, Outcome, States, values},
-    attach::Settings,
+    attach::{Kernel, Settings},
     event::{Beside, ChainEvent, StackEvent},
 };
+
+/// Says how many calls nobody was told of because the kernel side knew that they don't match.
+pub(super) fn say_kept_back(config: &Config, kernel: &Kernel) {
+    if config.condition.is_some() {
+        log::info!(
+            "--where: {} calls that don't match were kept back in the kernel",
+            kernel.counter(KEPT_BACK)
+        );
+    }
+}
 
 /// What it takes to tell of single calls.
 pub(super) struct Telling {

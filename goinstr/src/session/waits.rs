@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::left_behind::drop_older;
 use super::stacks::Goroutine;
 use crate::event::StackEvent;
 
@@ -47,8 +48,10 @@ impl Waits {
     pub fn take(&mut self, goroutine: Goroutine, wait: Wait) {
         if self.kept >= self.most {
             // Left behind by calls that were never told of.
-            self.of.clear();
-            self.kept = 0;
+            drop_older(&mut self.of, |waits| {
+                waits.last().map_or(0, |wait| wait.stack.start_ns)
+            });
+            self.kept = self.of.values().map(Vec::len).sum();
         }
         let waits = self.of.entry(goroutine).or_default();
         let before = waits.len();
@@ -141,6 +144,8 @@ mod tests {
             assert_eq!(waits.kept, kept);
             assert!(kept <= 10, "{kept}");
         }
+        // The last that came, of those that were left behind without an end.
+        assert_eq!(waits.longest_since((1, 99), 0).map(|wait| wait.ns), Some(9));
         waits.forget((1, 99));
         let kept: usize = waits.of.values().map(Vec::len).sum();
         assert_eq!((waits.kept, waits.of.contains_key(&(1, 99))), (kept, false));

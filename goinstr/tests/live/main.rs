@@ -9,6 +9,7 @@ mod support;
 
 mod budget;
 mod call_stacks;
+mod conditions;
 mod container;
 mod counting;
 mod cover;
@@ -172,6 +173,7 @@ fn main() -> ExitCode {
         soak::tests(),
         states::tests(),
         call_stacks::tests(),
+        conditions::tests(),
         inflight::tests(),
         budget::tests(),
         container::tests(),

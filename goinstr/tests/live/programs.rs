@@ -5,7 +5,9 @@ use anyhow::{Context as _, Result, ensure};
 use goinstr::{
     attach::{Aggregation, Costs, EntryCosts, ProgramSize, Returns, Scope, Settings, Watch},
     binary::GoBinary,
-    plan::{CapturePlan, Limits, Pattern, ProbePlan, Redaction, StatePlan, Wanted, plan},
+    plan::{
+        CapturePlan, Condition, Limits, Pattern, ProbePlan, Redaction, StatePlan, Wanted, plan,
+    },
 };
 
 use crate::{Test, support::build::Build, test};
@@ -77,6 +79,8 @@ struct Asked {
     states: bool,
     stacks: bool,
     values: bool,
+    /// Only calls that match.
+    conditions: bool,
     /// Each call through the ring buffer.
     ring: bool,
     /// `--duty`.
@@ -88,16 +92,18 @@ impl Asked {
     /// All that the command line lets; of the measurements that may shed functions only those, where the
     /// guard can be had: they are the larger ones.
     fn all() -> impl Iterator<Item = Self> {
-        (0..1_u8 << 5).filter_map(|bits| {
+        (0..1_u8 << 6).filter_map(|bits| {
             let bit = |n: u8| bits & 1 << n != 0;
-            let [states, stacks, values, ring, windows] = [0, 1, 2, 3, 4].map(bit);
+            let [states, stacks, values, ring, windows, conditions] = [0, 1, 2, 3, 4, 5].map(bit);
             let of_calls = states || stacks || values;
             let too_large = states && stacks && values;
-            let allowed = !(windows && of_calls) && !(ring && (stacks || values));
+            let allowed =
+                !(windows && of_calls) && !(ring && (stacks || values)) && (values || !conditions);
             allowed.then_some(Self {
                 states,
                 stacks,
                 values,
+                conditions,
                 ring,
                 windows,
                 shedding: !(windows || too_large),
@@ -111,23 +117,19 @@ fn all_asked(returns: Returns) -> Result<()> {
     /// The verifier gives up at a million instructions.
     const MOST: u32 = 950_000;
     let (binary, plain) = planned()?;
-    let values = CapturePlan::of(
-        &binary,
-        &plain,
-        &Wanted {
-            arguments: true,
-            results: true,
-            limits: Limits::default(),
-            redaction: Redaction::default(),
-            signatures: Vec::new(),
-        },
-    );
+    let values = CapturePlan {
+        conditional: false,
+        ..CapturePlan::of(&binary, &plain, &wanted(true)?)
+    };
     for asked in Asked::all() {
         let mut plan = plain.clone();
         if asked.states {
             plan.states = Some(StatePlan::of(&binary).context("no states")?);
         }
-        plan.captures = asked.values.then(|| values.clone());
+        plan.captures = asked.values.then(|| CapturePlan {
+            conditional: asked.conditions,
+            ..values.clone()
+        });
         let settings = Settings {
             returns,
             shedding: asked.shedding,
@@ -155,20 +157,32 @@ fn all_asked(returns: Returns) -> Result<()> {
     Ok(())
 }
 
-/// What tells of each call as it begins, with and without its arguments.
-fn told_entries() -> Result<()> {
-    /// What a probe without arguments may take; and with them, a hundredth of the verifier's million.
-    const MOST: [u32; 2] = [500, 10_000];
-    let (binary, plain) = planned()?;
-    let wanted = Wanted {
+/// All values of calls that match.
+fn wanted(results: bool) -> Result<Wanted> {
+    Ok(Wanted {
         arguments: true,
-        results: false,
+        results,
         limits: Limits::default(),
         redaction: Redaction::default(),
         signatures: Vec::new(),
+        condition: Some(Condition::parse("n == 1 && r0 != 3")?),
+    })
+}
+
+/// What tells of each call as it begins, with and without its arguments, and of some alone.
+fn told_entries() -> Result<()> {
+    /// What a probe without arguments may take; and with them, a hundredth of the verifier's million.
+    const MOST: [u32; 3] = [500, 10_000, 10_000];
+    let (binary, plain) = planned()?;
+    let conditional = CapturePlan::of(&binary, &plain, &wanted(false)?);
+    let values = CapturePlan {
+        conditional: false,
+        ..conditional.clone()
     };
-    let values = CapturePlan::of(&binary, &plain, &wanted);
-    for (captures, most) in [None, Some(values)].into_iter().zip(MOST) {
+    for (captures, most) in [None, Some(values), Some(conditional)]
+        .into_iter()
+        .zip(MOST)
+    {
         let plan = ProbePlan {
             captures,
             ..plain.clone()

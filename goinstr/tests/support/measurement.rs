@@ -193,14 +193,32 @@ impl Measurement {
         self.end(Counted::parse)
     }
 
-    fn end<R>(mut self, parse: impl FnOnce(&[String]) -> Result<R>) -> Result<R> {
+    /// The same, and what it said on stderr.
+    pub fn interrupt_saying<R>(
+        self,
+        parse: impl FnOnce(&[String]) -> Result<R>,
+    ) -> Result<(R, Vec<String>)> {
+        self.signal(Signal::INT)?;
+        self.end_saying(parse)
+    }
+
+    fn end<R>(self, parse: impl FnOnce(&[String]) -> Result<R>) -> Result<R> {
+        self.end_saying(parse).map(|(report, _)| report)
+    }
+
+    fn end_saying<R>(
+        mut self,
+        parse: impl FnOnce(&[String]) -> Result<R>,
+    ) -> Result<(R, Vec<String>)> {
         self.lines.wait_for_end(patience())?;
         let status = self.wait()?;
         self.errors.wait_for_end(patience())?;
         if status.code() != Some(0) {
             bail!("goinstr ended with {status}: {}", self.errors.tail());
         }
-        parse(&self.lines.seen).with_context(|| format!("stderr: {}", self.errors.tail()))
+        let report = parse(&self.lines.seen);
+        let report = report.with_context(|| format!("stderr: {}", self.errors.tail()))?;
+        Ok((report, std::mem::take(&mut self.errors.seen)))
     }
 
     /// Kills it where it stands.

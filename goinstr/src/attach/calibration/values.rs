@@ -104,6 +104,7 @@ fn plan(trial: &Trial) -> io::Result<ProbePlan> {
         types: None,
         redaction: Redaction::default(),
         go_minor: None,
+        conditional: false,
     });
     Ok(plan)
 }

@@ -11,6 +11,7 @@ mod failure;
 mod places;
 mod redaction;
 mod shape;
+mod sieve;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -24,9 +25,10 @@ use self::abi::{Assigned, Place};
 use self::compile::Compiler;
 pub use self::redaction::{BadRedaction, Redaction};
 pub use self::shape::{Chunk, ContextStep, ErrorShape, InnerShape, Shape, ShapeKind, Word};
+pub use self::sieve::Sieve;
 pub use self::signature::{BadSignature, GivenSignature};
 pub use self::unread::Unread;
-use super::ProbePlan;
+use super::{Condition, ProbePlan};
 use crate::binary::{
     DebugTypes, Function, GoBinary, Parameter, Signature, TypeSource, Vaddr, names,
 };
@@ -66,6 +68,8 @@ pub struct Wanted {
     /// Signatures that hold whatever debug information says; of several of one function the last that agrees
     /// with the function table.
     pub signatures: Vec<GivenSignature>,
+    /// Only calls are told of for which this holds.
+    pub condition: Option<Condition>,
 }
 
 /// What is read of all functions.
@@ -83,6 +87,8 @@ pub struct CapturePlan {
     pub redaction: Redaction,
     /// The program's Go: 21 of 1.21.
     pub go_minor: Option<u32>,
+    /// Whether only calls are told of for which a condition holds.
+    pub conditional: bool,
 }
 
 /// What is read of a function's calls.
@@ -104,6 +110,8 @@ pub struct FunctionCapture {
     pub obstacle: Option<Unread>,
     /// Whether its signature is one that was given.
     pub given: bool,
+    /// What the kernel program asks of its calls, where only some are told of.
+    pub sieve: Sieve,
 }
 
 impl CapturePlan {
@@ -159,6 +167,7 @@ impl CapturePlan {
             types: binary.types_address().map(Vaddr),
             redaction: wanted.redaction.clone(),
             go_minor: binary.go_minor(),
+            conditional: wanted.condition.is_some(),
         }
     }
 }
@@ -237,7 +246,11 @@ impl FunctionCapture {
         } else {
             Vec::new()
         };
-        Self {
+        let condition = wanted.condition.as_ref();
+        let sieve = condition.map_or_else(Sieve::default, |condition| {
+            Sieve::of(condition, &parameters, &results)
+        });
+        let capture = Self {
             bytes: if wanted.results { exit.end() } else { exit_at },
             exit_at,
             parameters,
@@ -246,6 +259,17 @@ impl FunctionCapture {
             exit: exit.steps,
             obstacle: None,
             given: false,
+            sieve,
+        };
+        match capture.sieve.never {
+            false => capture,
+            // None of its calls is told of: nothing has to be read.
+            true => Self {
+                bytes: 0,
+                entry: Vec::new(),
+                exit: Vec::new(),
+                ..capture
+            },
         }
     }
 }

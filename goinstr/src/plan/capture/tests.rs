@@ -47,6 +47,7 @@ fn wanted(arguments: bool, results: bool, bytes: u32) -> Wanted {
         },
         redaction: Redaction::default(),
         signatures: Vec::new(),
+        condition: None,
     }
 }
 

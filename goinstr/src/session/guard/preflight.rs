@@ -211,6 +211,7 @@ mod tests {
             types: None,
             redaction: Redaction::default(),
             go_minor: None,
+            conditional: false,
         });
         plan.roots = Some(vec![true, false, false, true, false]);
         let whole = plan.clone();
