@@ -24,6 +24,8 @@ pub struct Outcome {
     balanced: Option<bool>,
     passed: Vec<String>,
     failed: Vec<String>,
+    /// What a return was measured to cost, in ns: made by the kernel, and by the program.
+    returns: [Vec<u64>; 2],
     /// goinstr's exit code and the number of lines it wrote, where it had to refuse.
     refused: Option<String>,
     said: Vec<String>,
@@ -42,6 +44,7 @@ impl Outcome {
             balanced: None,
             passed: Vec::new(),
             failed: Vec::new(),
+            returns: [Vec::new(), Vec::new()],
             refused: None,
             said: Vec::new(),
             done: false,
@@ -60,6 +63,10 @@ impl Outcome {
                 self.refused = Some(how.to_owned());
             } else if let Some(said) = mark.strip_prefix("said ") {
                 self.said.push(said.to_owned());
+            } else if let Some(cost) = mark.strip_prefix("return kernel ") {
+                self.returns[0].extend(cost.parse::<u64>());
+            } else if let Some(cost) = mark.strip_prefix("return program ") {
+                self.returns[1].extend(cost.parse::<u64>());
             } else if mark == "done" {
                 self.done = true;
             }
@@ -134,6 +141,13 @@ impl Outcome {
     /// What the row has no room for, on stderr.
     pub fn explain(&self) {
         let of = format!("{} {}", self.kernel.name(), self.arch.name());
+        let [kernel, program] = self.returns.each_ref().map(|costs| median(costs));
+        if let (Some(kernel), Some(program)) = (kernel, program) {
+            eprintln!(
+                "{of}: a return costs {program} ns made by the program, {kernel} ns by the kernel: {:.2} of it",
+                program as f64 / kernel as f64
+            );
+        }
         eprintln!("{of}: {:.0} s", self.took.as_secs_f64());
         for name in &self.failed {
             eprintln!("{of}: failed: {name}");
@@ -142,6 +156,13 @@ impl Outcome {
             eprintln!("{of}: goinstr said: {line}");
         }
     }
+}
+
+/// The one in the middle.
+fn median(of: &[u64]) -> Option<u64> {
+    let mut sorted = of.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
 }
 
 /// `entries = returned + unwound + in_flight + sum(lost)`, and not all of it zero.
@@ -180,6 +201,17 @@ test result: ok. 1 passed; 0 failed
         assert_eq!(
             good.row(),
             "| 6.1 (6.1.0-1-amd64) | x86_64 | perf_event | 1 | 0 | every count exact, every ledger balanced |"
+        );
+    }
+
+    #[test]
+    fn costs_of_returns_are_kept_by_who_made_them() {
+        let told = "@vm return kernel 900\n@vm return program 200\n@vm return kernel 1000\n@vm return kernel x";
+        let outcome = outcome(Kernel::V7_3, told);
+        assert_eq!(outcome.returns, [vec![900, 1000], vec![200]]);
+        assert_eq!(
+            outcome.returns.map(|costs| median(&costs)),
+            [Some(1000), Some(200)]
         );
     }
 

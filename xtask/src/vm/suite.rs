@@ -5,7 +5,7 @@ use super::{guest::MARK, machine::Kernel};
 /// The live tests that a guest runs. Left out are those that need a Go toolchain or a C compiler
 /// there or compare times, and most others: to load the kernel program takes the verifier up to a
 /// minute under emulation. `--test` runs any of those for which there are targets.
-pub const TESTS: [&str; 14] = [
+pub const TESTS: [&str; 15] = [
     "panic::recovered_at_every_depth",
     "stack::growth_in_the_middle_of_calls_counts_once",
     "lifetime::children_of_the_target_are_not_counted",
@@ -17,13 +17,14 @@ pub const TESTS: [&str; 14] = [
     "counting::grow_is_exact",
     "counting::callers_are_exact",
     "states::of_single_calls",
+    "conditions::keep_back_what_has_no_such_value",
     "returning::grow_by_the_program",
     "returning::goexit_by_the_program",
     "faults::the_wall_clock_jumps",
 ];
 
 /// The Go programs that these measure: `testdata/targets/NAME`.
-pub const TARGETS: [&str; 11] = [
+pub const TARGETS: [&str; 12] = [
     "callers",
     "goexit",
     "grow",
@@ -35,6 +36,7 @@ pub const TARGETS: [&str; 11] = [
     "states",
     "steady",
     "threads",
+    "values",
 ];
 
 /// Those of them that are needed unoptimised too.
@@ -57,9 +59,21 @@ sleep 1
 goinstr attach --pid $! --no-guard --output json --duration 1s 'main.*' >/tmp/out 2>/tmp/error
 cat /tmp/error
 grep -E '"type":"(session|ledger)"' /tmp/out
-kill $!
+steady=$!
 "#,
     );
+    // What a return costs as it is calibrated, by turns; where the program can't make it, nothing is said.
+    script.push_str(&format!(
+        r#"
+for round in 1 2 3; do
+    for by in kernel program; do
+        goinstr attach --pid $steady --no-guard --ret-by $by --output json --duration 100ms main.work >/tmp/out 2>/dev/null
+        sed -n "s/.*\"exit_ns\":\([0-9]*\).*/{MARK} return $by \1/p" /tmp/out
+    done
+done
+kill $steady
+"#
+    ));
     // The kernel's verifier takes its time under emulation; the first measurement above calibrated.
     script.push_str("export GOINSTR_LIVE_OPTIONS=--raw GOINSTR_LIVE_PATIENCE=600\n");
     // The guest's clock is nobody else's.
