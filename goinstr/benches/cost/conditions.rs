@@ -1,19 +1,11 @@
 //! What a call costs that `--where` does not want to see: decided in the kernel, against decided in userspace.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use goinstr::{
     attach::{Aggregation, Attached, Costs, Settings, Watch},
     binary::GoBinary,
-    event::Reader,
     plan::{CapturePlan, Condition, Limits, ProbePlan, Redaction, Wanted},
 };
 use goinstr_common::{
@@ -22,6 +14,7 @@ use goinstr_common::{
 };
 
 use crate::{
+    draining::Draining,
     rounds::{go_first, median, print_ratio},
     target::{self, Target},
     ways::{plan_of, settings},
@@ -116,23 +109,12 @@ fn time(exe: &Path, target: &mut Target, asked: Asked, entries: bool) -> Result<
         ..settings(target.pid(), Aggregation::Kernel, Costs::default())
     };
     let mut attached = Attached::arm(&plan, exe, &settings)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut reader = Reader::new(attached.kernel.take_ring()?, 1, settings.ring_bytes);
-    let stopping = Arc::clone(&stop);
-    let draining = thread::spawn(move || {
-        let mut records = 0;
-        while !stopping.load(Ordering::Relaxed) {
-            records += reader.drain(|_| ());
-            thread::sleep(reader.pause());
-        }
-        records + reader.drain(|_| ())
-    });
+    let draining = Draining::start(&mut attached.kernel, settings.ring_bytes)?;
     attached.kernel.set_phase(PHASE_RECORDING);
     let took = target.time("work", CALLS)?;
     attached.kernel.set_phase(PHASE_CLOSING);
     let kernel = attached.disarm();
-    stop.store(true, Ordering::Relaxed);
-    let records = draining.join().ok().context("the reader panicked")? as u64;
+    let records = draining.end()? as u64;
     ensure!(kernel.counter(DROPPED_RECORDS) == 0, "records were dropped");
     ensure!(
         kernel.totals(0).entries == CALLS,

@@ -9,6 +9,7 @@ mod calls;
 mod conditions;
 mod conversation;
 mod correction;
+mod draining;
 mod flood;
 mod growth;
 mod many;

@@ -1,27 +1,19 @@
 //! The ways to run the same calls.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use goinstr::{
     attach::{
-        Aggregation, Attached, Costs, ProgramSize, Returns, Scope, Settings, Watch,
+        Aggregation, Attached, Costs, ProgramSize, Scope, Settings,
         calibration::{self, Trial},
     },
     binary::GoBinary,
-    event::Reader,
     plan::{Pattern, ProbePlan, Site, plan},
 };
 use goinstr_common::control::{PHASE_CLOSING, PHASE_RECORDING};
 
-use crate::target::Target;
+use crate::{draining::Draining, target::Target};
 
 const RING_BYTES: u32 = 4 << 20;
 
@@ -98,24 +90,13 @@ impl Way {
             drop(attached.disarm());
             return took;
         }
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut reader = Reader::new(attached.kernel.take_ring()?, 1, RING_BYTES);
-        let stopping = Arc::clone(&stop);
-        let draining = thread::spawn(move || {
-            let mut records = 0;
-            while !stopping.load(Ordering::Relaxed) {
-                records += reader.drain(|_| ());
-                thread::sleep(reader.pause());
-            }
-            records + reader.drain(|_| ())
-        });
+        let draining = Draining::start(&mut attached.kernel, RING_BYTES)?;
         attached.kernel.set_phase(PHASE_RECORDING);
         let took = target.time("work", calls)?;
         attached.kernel.set_phase(PHASE_CLOSING);
         look()?;
         let kernel = attached.disarm();
-        stop.store(true, Ordering::Relaxed);
-        let records = draining.join().ok().context("the reader panicked")?;
+        let records = draining.end()?;
         // A benchmark of calls that were not measured would be worth nothing.
         ensure!(
             kernel.totals(0).returned == calls,
@@ -144,23 +125,13 @@ pub fn sizes(exe: &Path) -> Result<Vec<ProgramSize>> {
 /// Settings for measuring one process.
 pub fn settings(pid: u32, aggregation: Aggregation, costs: Costs) -> Settings {
     Settings {
-        shedding: false,
-        windows: false,
-        watch: Watch::Calls,
-        returns: Returns::Kernel,
-        scope: Scope::Process {
+        aggregation,
+        ring_bytes: RING_BYTES,
+        costs,
+        ..Settings::of(Scope::Process {
             pid,
             kernel_pid: Some(pid),
-        },
-        aggregation,
-        slower_than_ns: None,
-        stacks: false,
-        chains: false,
-        ring_bytes: RING_BYTES,
-        target_memory: None,
-        costs,
-        method: None,
-        called: Vec::new(),
+        })
     }
 }
 

@@ -99,3 +99,27 @@ pub struct Settings {
     /// Which functions of the plan were seen to be called before, by index; what is not known is not in it.
     pub called: Vec<bool>,
 }
+
+impl Settings {
+    /// Calls of these processes, put together in the kernel, and nothing beside. The ring buffer, which hardly anything
+    /// goes through then, has 64 KiB.
+    #[must_use]
+    pub fn of(scope: Scope) -> Self {
+        Self {
+            scope,
+            watch: Watch::Calls,
+            shedding: false,
+            windows: false,
+            returns: Returns::Kernel,
+            aggregation: Aggregation::Kernel,
+            slower_than_ns: None,
+            chains: false,
+            stacks: false,
+            ring_bytes: 1 << 16,
+            target_memory: None,
+            costs: Costs::default(),
+            method: None,
+            called: Vec::new(),
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The budget: what would break it is left out before arming or shed while it is measured, and the
 //! counts of all others stay exact.
 
-use std::{process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
@@ -97,8 +97,23 @@ fn among_hundreds() -> Result<()> {
 
 fn spurt_among(options: &[&str], patterns: &[&str]) -> Result<()> {
     let exe = Build::of("spurt").executable()?;
-    let mut target = Target::start(&exe, &[""; 0])?;
-    let mut measurement = guarded(&target, options, patterns)?;
+    let target = Target::start(&exe, &[""; 0])?;
+    let measurement = guarded(&target, options, patterns)?;
+    let (truth, report) = loud_in_turn(&exe, target, measurement)?;
+    for name in HOT {
+        is_shed(&report, &truth, name)?;
+    }
+    let shed = report.ledger.lost["shed"];
+    ensure!(shed == report.ledger.lost_in_all(), "{:?}", report.ledger);
+    others_are_exact(report, truth)
+}
+
+/// Lets each hot function become loud, waits until it is shed, and ends it all; what `spurt` counted, and goinstr.
+pub fn loud_in_turn(
+    exe: &Path,
+    mut target: Target,
+    mut measurement: Measurement,
+) -> Result<(Truth, Report)> {
     target.go()?;
     for name in HOT {
         target.go()?;
@@ -108,14 +123,9 @@ fn spurt_among(options: &[&str], patterns: &[&str]) -> Result<()> {
     target.go()?;
     let truth = target.truth()?;
     let report = measurement.interrupt()?;
-    text::wait_until_original(target.pid, &exe)?;
+    text::wait_until_original(target.pid, exe)?;
     target.release()?;
-    for name in HOT {
-        is_shed(&report, &truth, name)?;
-    }
-    let shed = report.ledger.lost["shed"];
-    ensure!(shed == report.ledger.lost_in_all(), "{:?}", report.ledger);
-    others_are_exact(report, truth)
+    Ok((truth, report))
 }
 
 /// Lets the target make calls of what was shed, some tens of thousands where it is not held up.

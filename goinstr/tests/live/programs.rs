@@ -214,26 +214,14 @@ fn settings() -> Settings {
         pair_ns: 2,
     };
     Settings {
-        scope: Scope::Process {
-            pid: 1,
-            kernel_pid: Some(1),
-        },
-        watch: Watch::Calls,
-        returns: Returns::Kernel,
-        shedding: false,
-        windows: false,
-        aggregation: Aggregation::Kernel,
-        slower_than_ns: None,
-        stacks: false,
-        chains: false,
-        ring_bytes: 1 << 16,
-        target_memory: None,
         costs: Costs {
             emulated: entry,
             stepped: entry,
             exit_ns: 1,
         },
-        method: None,
-        called: Vec::new(),
+        ..Settings::of(Scope::Process {
+            pid: 1,
+            kernel_pid: Some(1),
+        })
     }
 }

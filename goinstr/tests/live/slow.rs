@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use goinstr::{
-    attach::{Aggregation, Attached, Costs, EntryCosts, Returns, Scope, Settings, Watch},
+    attach::{Attached, Costs, EntryCosts, Scope, Settings},
     binary::GoBinary,
     event::{Event, Reader},
     plan::{Pattern, plan},
@@ -91,26 +91,16 @@ fn settings(pid: u32) -> Settings {
         pair_ns: TAKEN_OFF_NS,
     };
     Settings {
-        scope: Scope::Process {
-            pid,
-            kernel_pid: Some(pid),
-        },
-        watch: Watch::Calls,
-        returns: Returns::Kernel,
-        shedding: false,
-        windows: false,
-        aggregation: Aggregation::Kernel,
         slower_than_ns: Some(SLOW_NS),
-        stacks: false,
-        chains: false,
         ring_bytes: RING_BYTES,
-        target_memory: None,
         costs: Costs {
             emulated: entry,
             stepped: entry,
             exit_ns: 1,
         },
-        method: None,
-        called: Vec::new(),
+        ..Settings::of(Scope::Process {
+            pid,
+            kernel_pid: Some(pid),
+        })
     }
 }

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     Test,
-    budget::{HOT, OTHERS, go_on, is_shed, patterns, shed},
+    budget::{HOT, OTHERS, go_on, is_shed, loud_in_turn, patterns, shed},
     support::{
         build::Build,
         lines::Lines,
@@ -171,19 +171,9 @@ fn no_roots() -> Result<()> {
 
 /// Each hot function in turn becomes loud and is shed.
 fn json(options: &[&str]) -> Result<()> {
-    let (exe, mut target) = spurt()?;
-    let mut measurement = traced(&target, options, &patterns())?;
-    target.go()?;
-    for name in HOT {
-        target.go()?;
-        shed(&mut measurement, name)?;
-    }
-    go_on();
-    target.go()?;
-    let truth = target.truth()?;
-    let report = measurement.interrupt()?;
-    text::wait_until_original(target.pid, &exe)?;
-    target.release()?;
+    let (exe, target) = spurt()?;
+    let measurement = traced(&target, options, &patterns())?;
+    let (truth, report) = loud_in_turn(&exe, target, measurement)?;
     let lines = shown(&report)?;
     let of = |name: &str| lines.get(name).copied().unwrap_or(0);
     for name in HOT {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::empty;
-use crate::attach::urgent;
+use crate::attach::{Scope, urgent};
 
 /// The functions that are called, in the order of the results.
 pub(super) const FUNCTIONS: [extern "C" fn(); 3] =
@@ -75,9 +75,12 @@ impl Child {
         }
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.pid.cast_unsigned()
+    /// It alone.
+    pub fn scope(&self) -> Scope {
+        Scope::Process {
+            pid: self.pid.cast_unsigned(),
+            kernel_pid: None,
+        }
     }
 
     /// Lets it call its functions; `goid_offset` is where a goid stands in a `runtime.g`.

@@ -19,8 +19,8 @@ pub use self::values::measure_values;
 
 use self::child::{CALLS, Child, FUNCTIONS};
 use super::{
-    Aggregation, AttachError, Attached, Costs, Kernel, Method, Returns, Scope, Settings, Watch,
-    costs::EntryCosts, own_text,
+    AttachError, Attached, Costs, Kernel, Method, Returns, Settings, Watch, costs::EntryCosts,
+    own_text,
 };
 use crate::{
     binary::{LayoutSource, RecoverySp, RuntimeLayout, Vaddr},
@@ -90,27 +90,18 @@ pub fn measure(trial: &Trial) -> Result<Costs, AttachError> {
     let mut child = Child::start().map_err(io)?;
     let (plan, load_bias) = plan(layout, trial.states).map_err(io)?;
     let settings = Settings {
-        scope: Scope::Process {
-            pid: child.pid(),
-            kernel_pid: None,
-        },
         watch,
-        shedding: false,
-        windows: false,
         returns: match trial.by_program {
             true => Returns::Program { load_bias },
             false => Returns::Kernel,
         },
-        aggregation: Aggregation::Kernel,
         // No call takes so long: all are looked at, and none is told of.
         slower_than_ns: (trial.chains || trial.stacks).then_some(u64::MAX),
         stacks: trial.stacks,
         chains: trial.chains,
         ring_bytes: RING_BYTES,
-        target_memory: None,
         method: trial.method,
-        costs: Costs::default(),
-        called: Vec::new(),
+        ..Settings::of(child.scope())
     };
     let attached = Attached::arm(&plan, Path::new("/proc/self/exe"), &settings)?;
     attached.kernel.set_phase(PHASE_RECORDING);

@@ -12,9 +12,7 @@ use goinstr_common::{
 
 use super::{Child, Trial};
 use crate::{
-    attach::{
-        Aggregation, AttachError, Attached, Costs, Returns, Scope, Settings, ValueCosts, Watch,
-    },
+    attach::{AttachError, Attached, Settings, ValueCosts, Watch},
     plan::{CapturePlan, FunctionCapture, ProbePlan, Redaction},
 };
 
@@ -37,26 +35,13 @@ pub fn measure_values(trial: &Trial) -> Result<ValueCosts, AttachError> {
     let mut child = Child::start().map_err(io)?;
     let plan = plan(trial).map_err(io)?;
     let settings = Settings {
-        scope: Scope::Process {
-            pid: child.pid(),
-            kernel_pid: None,
-        },
         watch: Watch::Entries {
             callers: false,
             told: true,
         },
-        shedding: false,
-        windows: false,
-        returns: Returns::Kernel,
-        aggregation: Aggregation::Kernel,
-        slower_than_ns: None,
-        stacks: false,
-        chains: false,
         ring_bytes: RING_BYTES,
-        target_memory: None,
         method: trial.method,
-        costs: Costs::default(),
-        called: Vec::new(),
+        ..Settings::of(child.scope())
     };
     let attached = Attached::arm(&plan, Path::new("/proc/self/exe"), &settings)?;
     attached.kernel.set_phase(PHASE_RECORDING);
