@@ -230,7 +230,7 @@ pub fn tests() -> Vec<Test> {
     tests.push(test("conditions::keep_back_what_has_no_such_value", others));
     for (name, options) in [
         ("trace", &["trace"][..]),
-        ("attach", &["attach", "--no-guard", "--slower-than", "0s"]),
+        ("attach", &["attach", "--slower-than", "0s"]),
         ("entries", &["trace", "--entries"]),
     ] {
         tests.push(test(
@@ -335,7 +335,7 @@ fn held(build: &Build, asked: &Asked, way: Way) -> Result<()> {
     let mut args = match way {
         Way::Trace => vec!["trace", "--returns"],
         Way::Entries => vec!["trace", "--entries"],
-        Way::Attach => vec!["attach", "--no-guard", "--slower-than", "0s", "--returns"],
+        Way::Attach => vec!["attach", "--slower-than", "0s", "--returns"],
     };
     args.extend(["--value-depth", "3", "--where", condition, function]);
     let (came, lines) = measured(build, &args, false).context(condition)?;

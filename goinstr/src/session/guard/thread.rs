@@ -129,7 +129,9 @@ fn run(
     // And for the thread that takes sites out, which inherits it.
     urgent();
     if watch.is_some() && stopper.is_none() {
-        shedder.make_ready();
+        // Beside the guard, whose silence would count.
+        let shedder = shedder.clone();
+        thread::spawn(move || shedder.make_ready());
     }
     let gauge = shedder.gauge();
     let mut told_states = false;
