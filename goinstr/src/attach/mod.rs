@@ -5,6 +5,7 @@
 //! so it goes however goinstr ends.
 
 mod armer;
+mod beside;
 pub mod calibration;
 mod captures;
 mod costs;

@@ -20,6 +20,7 @@ use goinstr_common::{
 use super::{
     AttachError, Hits, Method, Scope,
     armer::Armer,
+    beside::beside,
     holder::{Held, Holder},
     kernel::{OBJECT, load_error, mapped},
     log_level,
@@ -325,7 +326,7 @@ fn link(
 fn drop_apart(links: impl IntoIterator<Item = Held>) -> Vec<thread::JoinHandle<()>> {
     let links = links.into_iter();
     links
-        .map(|link| thread::spawn(move || drop(link)))
+        .filter_map(|link| beside(move || drop(link)))
         .collect()
 }
 
@@ -337,11 +338,13 @@ struct Closer {
 
 impl Closer {
     fn start() -> Self {
-        let (queue, links) = mpsc::channel();
-        let thread = thread::spawn(move || links.into_iter().for_each(drop));
+        let (queue, links) = mpsc::channel::<Held>();
+        let close = move || links.into_iter().for_each(drop);
+        // Without a thread each is closed where it comes.
+        let thread = thread::Builder::new().spawn(close).ok();
         Self {
-            queue: Some(queue),
-            thread: Some(thread),
+            queue: thread.is_some().then_some(queue),
+            thread,
         }
     }
 

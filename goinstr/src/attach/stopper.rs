@@ -1,10 +1,8 @@
 //! Stops a measurement at once, from whatever thread: who owns it may be busy with what it has told.
 
-use std::thread;
-
 use goinstr_common::control::PHASE_CLOSING;
 
-use super::{Gauge, Shedder, urgency::urgently};
+use super::{Gauge, Shedder, beside::beside, urgency::urgently};
 
 /// Stops a measurement; its owner still has to end it.
 pub struct Stopper {
@@ -22,7 +20,7 @@ impl Stopper {
     pub fn stop(&self) {
         self.gauge.set_phase(PHASE_CLOSING);
         if let Some(links) = self.links.clone() {
-            thread::spawn(move || urgently(|| links.disarm()));
+            beside(move || urgently(|| links.disarm()));
         }
     }
 }

@@ -19,8 +19,8 @@ pub use self::values::measure_values;
 
 use self::child::{CALLS, Child, FUNCTIONS};
 use super::{
-    AttachError, Attached, Costs, Kernel, Method, Returns, Settings, Watch, costs::EntryCosts,
-    own_text,
+    AttachError, Attached, Costs, Kernel, Method, Returns, Settings, Watch, beside::beside,
+    costs::EntryCosts, own_text,
 };
 use crate::{
     binary::{LayoutSource, RecoverySp, RuntimeLayout, Vaddr},
@@ -115,7 +115,7 @@ pub fn measure(trial: &Trial) -> Result<Costs, AttachError> {
         Watch::Entries { .. } => entry_costs(&times),
     };
     // Disarming waits for grace periods that nobody here needs: the child is over.
-    std::thread::spawn(move || drop(attached.disarm()));
+    beside(move || drop(attached.disarm()));
     log::debug!("probes cost {costs:?}");
     Ok(costs)
 }

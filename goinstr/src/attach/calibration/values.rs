@@ -12,7 +12,7 @@ use goinstr_common::{
 
 use super::{Child, Trial};
 use crate::{
-    attach::{AttachError, Attached, Settings, ValueCosts, Watch},
+    attach::{AttachError, Attached, Settings, ValueCosts, Watch, beside::beside},
     plan::{CapturePlan, FunctionCapture, ProbePlan, Redaction},
 };
 
@@ -48,7 +48,7 @@ pub fn measure_values(trial: &Trial) -> Result<ValueCosts, AttachError> {
     let times = child.run(trial.layout.goid).map_err(io)?;
     attached.kernel.set_phase(PHASE_CLOSING);
     // As above.
-    std::thread::spawn(move || drop(attached.disarm()));
+    beside(move || drop(attached.disarm()));
     let means = times.means();
     let all = means[WITH].saturating_sub(means[WITHOUT]);
     let costs = ValueCosts::of_call_with(STEPS, all);
