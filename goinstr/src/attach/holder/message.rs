@@ -6,14 +6,16 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
 use rustix::{
-    io::retry_on_intr,
+    io::Errno,
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
         SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, sendmsg,
         socketpair,
+        sockopt::{Timeout, set_socket_timeout},
     },
 };
 
@@ -58,6 +60,50 @@ impl Message for Reply {}
 /// Descriptors that a message carries at most.
 const FILES: usize = 2;
 
+/// One end of a line, as it is used.
+#[derive(Clone, Copy)]
+pub(super) struct End<'l> {
+    /// The socket.
+    pub socket: BorrowedFd<'l>,
+    /// What is done where the other side does not move for [`PATIENCE_MS`]; only where that was asked for.
+    pub held_up: fn(i32),
+    /// The process at the other end, for `held_up`.
+    pub other: i32,
+}
+
+impl<'l> End<'l> {
+    /// An end that waits for as long as it takes.
+    pub fn patient(socket: BorrowedFd<'l>) -> Self {
+        Self {
+            socket,
+            held_up: |_| (),
+            other: 0,
+        }
+    }
+}
+
+/// How long nothing moves until one looks after the other side.
+const PATIENCE_MS: u64 = 500;
+
+/// Has calls on this socket give up waiting now and then.
+pub(super) fn be_impatient(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let patience = Some(Duration::from_millis(PATIENCE_MS));
+    set_socket_timeout(socket, Timeout::Recv, patience)?;
+    set_socket_timeout(socket, Timeout::Send, patience)?;
+    Ok(())
+}
+
+/// Does it, again where a signal came or the other side was held up.
+fn retry<T>(line: End<'_>, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => (line.held_up)(line.other),
+            done => return done,
+        }
+    }
+}
+
 /// The two ends of a line.
 pub(super) fn line() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC;
@@ -71,42 +117,42 @@ pub(super) fn line() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Sends a message with some descriptors, at most two.
 pub(super) fn send<M: Message>(
-    socket: BorrowedFd<'_>,
+    line: End<'_>,
     message: &M,
     files: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
     let bytes = std::ptr::from_ref(message).cast::<u8>();
     // SAFETY: the message's own bytes.
     let bytes = unsafe { std::slice::from_raw_parts(bytes, size_of::<M>()) };
-    let sent = send_some(socket, bytes, files)?;
-    send_all(socket, bytes.get(sent..).unwrap_or_default())
+    let sent = send_some(line, bytes, files)?;
+    send_all(line, bytes.get(sent..).unwrap_or_default())
 }
 
 /// Sends the words that belong to a message.
-pub(super) fn send_words(socket: BorrowedFd<'_>, words: &[u64]) -> io::Result<()> {
+pub(super) fn send_words(line: End<'_>, words: &[u64]) -> io::Result<()> {
     // SAFETY: the words' own bytes.
     let bytes = unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) };
-    send_all(socket, bytes)
+    send_all(line, bytes)
 }
 
-fn send_all(socket: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+fn send_all(line: End<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        let sent = send_some(socket, bytes, &[])?;
+        let sent = send_some(line, bytes, &[])?;
         bytes = bytes.get(sent..).unwrap_or_default();
     }
     Ok(())
 }
 
 /// Sends some of the bytes, and the descriptors with the first of them.
-fn send_some(socket: BorrowedFd<'_>, bytes: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<usize> {
+fn send_some(line: End<'_>, bytes: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<usize> {
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
     let mut carried = SendAncillaryBuffer::new(&mut room);
     if !files.is_empty() && !carried.push(SendAncillaryMessage::ScmRights(files)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let parts = [IoSlice::new(bytes)];
-    let send = || sendmsg(socket, &parts, &mut carried, SendFlags::NOSIGNAL);
-    Ok(retry_on_intr(send)?)
+    let send = || sendmsg(line.socket, &parts, &mut carried, SendFlags::NOSIGNAL);
+    Ok(retry(line, send)?)
 }
 
 /// Receives a message and at most `N` descriptors.
@@ -114,28 +160,28 @@ fn send_some(socket: BorrowedFd<'_>, bytes: &[u8], files: &[BorrowedFd<'_>]) -> 
 /// # Errors
 /// `BrokenPipe` where the other side is gone.
 pub(super) fn receive<M: Message, const N: usize>(
-    socket: BorrowedFd<'_>,
+    line: End<'_>,
     message: &mut M,
 ) -> io::Result<[Option<OwnedFd>; N]> {
     let bytes = std::ptr::from_mut(message).cast::<u8>();
     // SAFETY: the message's own bytes, of which any are a value.
     let bytes = unsafe { std::slice::from_raw_parts_mut(bytes, size_of::<M>()) };
-    let (read, files) = receive_some(socket, bytes)?;
-    receive_all(socket, bytes.get_mut(read..).unwrap_or_default())?;
+    let (read, files) = receive_some(line, bytes)?;
+    receive_all(line, bytes.get_mut(read..).unwrap_or_default())?;
     Ok(files)
 }
 
 /// Receives the words that belong to a message.
-pub(super) fn receive_words(socket: BorrowedFd<'_>, words: &mut [u64]) -> io::Result<()> {
+pub(super) fn receive_words(line: End<'_>, words: &mut [u64]) -> io::Result<()> {
     let length = size_of_val(words);
     // SAFETY: the words' own bytes, of which any are a value.
     let bytes = unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), length) };
-    receive_all(socket, bytes)
+    receive_all(line, bytes)
 }
 
-fn receive_all(socket: BorrowedFd<'_>, mut bytes: &mut [u8]) -> io::Result<()> {
+fn receive_all(line: End<'_>, mut bytes: &mut [u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        let (read, []) = receive_some(socket, bytes)?;
+        let (read, []) = receive_some(line, bytes)?;
         bytes = bytes.get_mut(read..).unwrap_or_default();
     }
     Ok(())
@@ -143,14 +189,15 @@ fn receive_all(socket: BorrowedFd<'_>, mut bytes: &mut [u8]) -> io::Result<()> {
 
 /// Receives some bytes, and the descriptors that come with them.
 fn receive_some<const N: usize>(
-    socket: BorrowedFd<'_>,
+    line: End<'_>,
     bytes: &mut [u8],
 ) -> io::Result<(usize, [Option<OwnedFd>; N])> {
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
     let mut carried = RecvAncillaryBuffer::new(&mut room);
     let mut parts = [IoSliceMut::new(bytes)];
-    let receive = || recvmsg(socket, &mut parts, &mut carried, RecvFlags::CMSG_CLOEXEC);
-    let read = retry_on_intr(receive)?.bytes;
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let receive = || recvmsg(line.socket, &mut parts, &mut carried, flags);
+    let read = retry(line, receive)?.bytes;
     if read == 0 {
         return Err(io::ErrorKind::BrokenPipe.into());
     }

@@ -16,15 +16,19 @@ use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{Signal, pidfd_send_signal},
+};
 
 use super::{armer::By, urgency::urgent};
-use message::{ARM, ARM_PERF, DROP, Reply, Request};
+use message::{ARM, ARM_PERF, DROP, End, Reply, Request};
 
 /// The process, from goinstr's side. Clones are of the same one; with the last it ends.
 #[derive(Clone, Debug)]
@@ -58,11 +62,15 @@ impl Holder {
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => process::live(theirs.as_raw_fd()),
-            process => Ok(Self(Arc::new(Line {
-                process,
-                socket: Mutex::new(ours),
-                left: AtomicBool::new(false),
-            }))),
+            process => {
+                drop(theirs);
+                message::be_impatient(ours.as_fd())?;
+                Ok(Self(Arc::new(Line {
+                    process,
+                    socket: Mutex::new(ours),
+                    left: AtomicBool::new(false),
+                })))
+            }
         }
     }
 
@@ -106,10 +114,14 @@ impl Holder {
         self.0.process.cast_unsigned()
     }
 
-    /// Whether the process is there, and with it all that it holds.
+    /// Whether the process is there, and with it all that it holds. Does not wait: where it is at work, which may take
+    /// seconds, whoever has asked for that hears of its end.
     pub fn is_there(&self) -> bool {
-        let socket = self.0.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        message::is_open(socket.as_fd())
+        match self.0.socket.try_lock() {
+            Ok(socket) => message::is_open(socket.as_fd()),
+            Err(TryLockError::Poisoned(socket)) => message::is_open(socket.into_inner().as_fd()),
+            Err(TryLockError::WouldBlock) => true,
+        }
     }
 
     /// Sends a request and waits for the answer.
@@ -120,13 +132,17 @@ impl Holder {
         words: &[&[u64]],
     ) -> io::Result<(Reply, Option<OwnedFd>)> {
         let socket = self.0.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        let socket = socket.as_fd();
-        message::send(socket, request, files)?;
+        let line = End {
+            socket: socket.as_fd(),
+            held_up: go_on,
+            other: self.0.process,
+        };
+        message::send(line, request, files)?;
         for words in words {
-            message::send_words(socket, words)?;
+            message::send_words(line, words)?;
         }
         let mut reply = Reply::default();
-        let [file] = message::receive::<Reply, 1>(socket, &mut reply)?;
+        let [file] = message::receive::<Reply, 1>(line, &mut reply)?;
         Ok((reply, file))
     }
 }
@@ -171,7 +187,28 @@ pub(super) fn let_go(links: impl IntoIterator<Item = Held>) {
 
 /// Waits for the end of a process: its files are closed then.
 fn wait_for(pidfd: &OwnedFd) {
-    while let Err(rustix::io::Errno::INTR) = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], None) {}
+    let patience = Timespec {
+        tv_sec: 1,
+        tv_nsec: 0,
+    };
+    loop {
+        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience)) {
+            Err(Errno::INTR) => {}
+            // Somebody may have stopped it; the kernel may also just take its time.
+            Ok(0) => drop(pidfd_send_signal(pidfd, Signal::CONT)),
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+/// Has the process, and those by whose exits it lets links go, go on where somebody has stopped them: sites stay in
+/// the target for as long as that lasts.
+fn go_on(process: libc::pid_t) {
+    // SAFETY: our own child, which has not been waited for, and the group that it has made.
+    unsafe {
+        libc::kill(process, libc::SIGCONT);
+        libc::kill(-process, libc::SIGCONT);
+    }
 }
 
 impl Drop for Line {
@@ -187,6 +224,8 @@ impl Drop for Line {
             if *self.left.get_mut() {
                 return;
             }
+            // Where it is stopped it does not see the end of the line.
+            go_on(self.process);
             while libc::waitpid(self.process, std::ptr::null_mut(), 0) == -1
                 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
             {}

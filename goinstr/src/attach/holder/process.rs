@@ -9,7 +9,7 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd},
 };
 
-use super::message::{self, ARM, ARM_PERF, DROP, Reply, Request};
+use super::message::{self, ARM, ARM_PERF, DROP, End, Reply, Request};
 use crate::attach::{multi, perf_event};
 
 /// Where the line to goinstr is: the only file that stays open.
@@ -36,6 +36,8 @@ unsafe fn settle(line: RawFd) {
         // Ctrl-C and what else goes to goinstr's group.
         libc::setsid();
         libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
+        // Stopped, it could not end with goinstr; the signal lets it go on.
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT);
         for signal in 1..=libc::SIGRTMAX() {
             // Children are not waited for either. What can't be ignored is refused.
             libc::signal(signal, libc::SIG_IGN);
@@ -74,9 +76,9 @@ unsafe fn keep_from_oom() {
 }
 
 /// The line to goinstr.
-fn line() -> BorrowedFd<'static> {
+fn line() -> End<'static> {
     // SAFETY: open for as long as the process lives.
-    unsafe { BorrowedFd::borrow_raw(LINE) }
+    End::patient(unsafe { BorrowedFd::borrow_raw(LINE) })
 }
 
 /// One request. An error: goinstr is gone.
