@@ -7,8 +7,12 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, Sender, TryRecvError},
+    },
+    thread,
     time::Instant,
 };
 
@@ -18,6 +22,7 @@ use super::{
     AttachError, Gauge, features,
     parts::{Called, Parted},
     perf,
+    urgency::urgent,
 };
 
 /// What keeps the sites armed, however that was done.
@@ -35,7 +40,7 @@ pub struct Shedder {
 
 impl Shedder {
     pub(super) fn new(links: Links, gauge: Gauge) -> Self {
-        let links = Arc::new(Mutex::new(Shedding::new(links, gauge.clone())));
+        let links = Arc::new(Mutex::new(Shedding::new(links)));
         Self { gauge, links }
     }
 
@@ -57,18 +62,41 @@ impl Shedder {
         first
     }
 
-    /// Finds out what taking out rests on, so that it is known when there is haste: it takes the kernel a tenth
-    /// of a second.
-    pub fn make_ready(&self) {
-        if matches!(self.lock().links, Some(Links::Multi(_))) {
-            drop(ordered());
-        }
+    /// Starts the thread that takes sites out, and finds out what that rests on: both take a while, and may fail where
+    /// there is no haste yet.
+    ///
+    /// # Errors
+    /// No thread is to be had.
+    pub fn make_ready(&self) -> io::Result<()> {
+        let mut shedding = self.lock();
+        let (requests, orders) = mpsc::channel();
+        let (tell, results) = mpsc::channel();
+        let multi = matches!(shedding.links, Some(Links::Multi(_)));
+        let gauge = self.gauge.clone();
+        let work = move || {
+            // While sites wait to go the target pays.
+            urgent();
+            if multi {
+                drop(ordered());
+            }
+            serve(&orders, &tell, &gauge);
+        };
+        thread::Builder::new().name("shedder".into()).spawn(work)?;
+        shedding.worker = Some(Worker {
+            requests,
+            results,
+            busy: false,
+        });
+        Ok(())
     }
 
-    /// Goes on with taking out the sites of functions that were shed. Does not wait.
+    /// Goes on with taking out the sites of functions that were shed, once it was made ready. Does not wait.
     ///
     /// # Errors
     /// The others can't be armed once more: those sites stay armed until the end.
+    ///
+    /// # Panics
+    /// The thread that takes them out has panicked; all sites are out then.
     pub fn proceed(&self) -> Result<(), AttachError> {
         self.lock().proceed()
     }
@@ -88,58 +116,84 @@ struct Shedding {
     links: Option<Links>,
     /// Functions whose calls are no longer followed and whose sites are still armed.
     marked: HashSet<u32>,
-    working: Option<JoinHandle<(Links, Result<(), AttachError>)>>,
-    gauge: Gauge,
+    worker: Option<Worker>,
 }
 
+/// The thread that takes sites out, from outside. It has the links for as long as it is busy.
+struct Worker {
+    requests: Sender<Order>,
+    results: Receiver<Outcome>,
+    busy: bool,
+}
+
+/// Links, and the functions that are to go.
+type Order = (Links, HashSet<u32>);
+/// What is left of the links.
+type Outcome = (Links, Result<(), AttachError>);
+
+/// What is said where the thread is gone: its own words have been told.
+const PANICKED: &str = "the thread that takes sites out has ended";
+
 impl Shedding {
-    fn new(links: Links, gauge: Gauge) -> Self {
+    fn new(links: Links) -> Self {
         Self {
             links: Some(links),
             marked: HashSet::new(),
-            working: None,
-            gauge,
+            worker: None,
         }
     }
 
     /// Goes on with what is to be done; to be asked often. An error: the others could not be armed
     /// anew, so that the sites of what was shed stay armed.
     fn proceed(&mut self) -> Result<(), AttachError> {
+        let Some(worker) = &mut self.worker else {
+            return Ok(());
+        };
         let mut result = Ok(());
-        if self
-            .working
-            .as_ref()
-            .is_some_and(|working| working.is_finished())
-        {
-            result = self.join();
+        if worker.busy {
+            match worker.results.try_recv() {
+                Ok((links, outcome)) => {
+                    worker.busy = false;
+                    self.links = Some(links);
+                    result = outcome;
+                }
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => panic!("{PANICKED}"),
+            }
         }
-        if self.working.is_none()
-            && !self.marked.is_empty()
+        if !self.marked.is_empty()
             && let Some(links) = self.links.take()
         {
-            let functions = std::mem::take(&mut self.marked);
-            let gauge = self.gauge.clone();
-            self.working = Some(thread::spawn(move || take_out(links, &functions, &gauge)));
+            let order = (links, std::mem::take(&mut self.marked));
+            worker.busy = true;
+            if let Err(mpsc::SendError((links, _))) = worker.requests.send(order) {
+                // For whoever disarms.
+                self.links = Some(links);
+                panic!("{PANICKED}");
+            }
         }
         result
     }
 
     fn disarm(&mut self) {
-        if let Err(error) = self.join() {
-            log::warn!("{error}");
+        if let Some(worker) = self.worker.take()
+            && worker.busy
+            && let Ok((links, outcome)) = worker.results.recv()
+        {
+            self.links = Some(links);
+            if let Err(error) = outcome {
+                log::warn!("{error}");
+            }
         }
         drop(self.links.take());
     }
+}
 
-    fn join(&mut self) -> Result<(), AttachError> {
-        match self.working.take().map(JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok((links, result))) => {
-                self.links = Some(links);
-                result
-            }
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-        }
+/// What the thread does until nobody asks any more.
+fn serve(orders: &Receiver<Order>, tell: &Sender<Outcome>, gauge: &Gauge) {
+    for (links, functions) in orders {
+        // Whoever is gone wants the links disarmed, which they are as they are dropped.
+        let _ = tell.send(take_out(links, &functions, gauge));
     }
 }
 

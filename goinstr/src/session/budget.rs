@@ -7,7 +7,8 @@ use super::{
     SessionError,
     clock::Clock,
     config::{Budget, Config},
-    guard::{self, Allowance, HitCosts, Shed, Watch},
+    ending::Ending,
+    guard::{self, Allowance, HitCosts, Shed, Watch, preflight::Looked},
     measurement,
     preparing::Prepared,
 };
@@ -19,18 +20,28 @@ use crate::{
 };
 
 /// Leaves out of the plan what would break the budget; which of the functions that stay were called meanwhile, as far
-/// as that was looked at.
-pub(super) fn leave_out(
+/// as that was looked at. Whoever doesn't wait for the end of that wants nothing measured: all are left out then.
+pub(super) async fn leave_out(
     config: &mut Config,
     prepared: &Prepared,
     budget: Budget,
+    ending: &mut Ending,
 ) -> Result<Vec<bool>, SessionError> {
     let settings = measurement::settings(config, prepared);
     let plan = &mut config.plan;
     let before = plan.skipped.len();
     let roots = names_of_roots(plan);
     let costs = (&settings, prepared.values);
-    let called = guard::preflight::leave_out(plan, &config.target, costs, budget.percent)?;
+    let looked =
+        guard::preflight::leave_out(plan, &config.target, costs, budget.percent, ending).await?;
+    let called = match looked {
+        Looked::Whole { called } => called,
+        Looked::Ended => {
+            log::warn!("ended in the look before arming: nothing was measured");
+            plan.take_out(|_| true);
+            return Ok(Vec::new());
+        }
+    };
     let gone = plan.skipped.get(before..).unwrap_or_default();
     // The costliest went first, so the last is the one that a little more would let in.
     if plan.functions.is_empty()

@@ -13,12 +13,12 @@ use super::{
     SessionError, budget,
     clock::{Clock, monotonic_ns},
     config::Config,
-    dead_man::Switch,
     ending::Ending,
-    guard::{Allowance, Guard, Told, share},
+    guard::{self, Allowance, Guard, Told, share},
+    heart::{Heart, Sign},
     leaving::leave,
     ledger,
-    measurement::{info, settings},
+    measurement::{LOOP_SILENCE, info, settings},
     preparing::Prepared,
     telling::{Telling, say_kept_back},
 };
@@ -35,10 +35,9 @@ use crate::{
 pub(super) async fn run(
     mut config: Config,
     prepared: Prepared,
-    switch: Option<Switch>,
+    (mut ending, heart): (Ending, &Heart),
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
-    let mut ending = Ending::of(&config.target)?;
     let settings = settings(&config, &prepared);
     let mut attached = Attached::arm(&config.plan, &config.target.open_path(), &settings)?;
     let clock = Clock::now();
@@ -71,15 +70,17 @@ pub(super) async fn run(
             .map(|budget| Allowance::new(budget.percent, &config.target)),
         spent_ns: 0,
         calls,
+        sign: heart.part(LOOP_SILENCE),
     };
     let watch = config
         .guard
         .filter(|_| told)
         .map(|budget| budget::watch(&config, &attached.kernel, &prepared, budget));
     let stopper = (!settings.shedding).then(|| attached.stopper());
-    let mut guard = Guard::start(watch, attached.shedder(), stopper, switch);
+    let mut guard = Guard::start(watch, attached.shedder(), stopper, heart)?;
     let waiting = (&mut ending, &mut guard);
     let end = state.watch(&config, &attached, waiting, sink).await?;
+    state.sign.rest();
     for told in guard.rest() {
         state.hear(&config, told, sink);
     }
@@ -124,6 +125,8 @@ struct State {
     spent_ns: u64,
     /// Where each call is told of.
     calls: Option<Calls>,
+    /// That the loop goes round.
+    sign: Sign,
 }
 
 /// The calls as they begin.
@@ -145,6 +148,7 @@ impl State {
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut number = 0;
         loop {
+            self.sign.show();
             if self.output.is_err() {
                 // Nobody reads any more: counting on would only cost.
                 break;
@@ -180,17 +184,21 @@ impl State {
         Ok(End::Signal)
     }
 
-    /// Hears that the guard can't keep the budget. It tells nothing else: nothing is shed, and no states are
-    /// followed.
+    /// Hears that the guard can't keep the budget, or is gone. It tells nothing else: nothing is shed, and no states
+    /// are followed.
     fn hear(&mut self, config: &Config, told: Told, sink: &mut dyn Sink) {
-        if let Told::TooLoud { shed, at_ns } = told
-            && let Some(event) =
-                budget::shed_event(&config.plan, &shed, self.clock, (self.began, at_ns))
-        {
-            if self.output.is_ok() {
-                self.output = sink.shed(&event);
+        match told {
+            Told::TooLoud { shed, at_ns } => {
+                let times = (self.began, at_ns);
+                if let Some(event) = budget::shed_event(&config.plan, &shed, self.clock, times) {
+                    if self.output.is_ok() {
+                        self.output = sink.shed(&event);
+                    }
+                    budget::tell_end(&event);
+                }
             }
-            budget::tell_end(&event);
+            Told::Gone => log::error!("{}", guard::GONE),
+            Told::Shed { .. } | Told::StatesTooDear(_) | Told::Failed(_) => {}
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
     clock::{Clock, monotonic_ns},
     dead_man::Switch,
     ending::Ending,
+    heart::{Heart, Sign},
     leaving::tell_left,
     retirement::{GLANCE, Schedule},
 };
@@ -31,7 +32,7 @@ use crate::{
     target::Target,
 };
 
-/// How long goinstr may not answer before its probes go: hot sites that nobody takes out cost most.
+/// How long the loop may be held up before the probes go: hot sites that nobody takes out cost most.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Time for the hot ones of the sites just put in to be hit.
@@ -67,16 +68,17 @@ pub fn cover(config: &CoverConfig, sink: &mut dyn CoverSink) -> Result<End, Sess
     // Before there is a runtime: it forks.
     let switch = Switch::start().map_err(SessionError::Runtime)?;
     let costs = hit_costs(config.method);
+    let heart = Heart::start(Some(switch)).map_err(SessionError::Thread)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(SessionError::Runtime)?;
-    runtime.block_on(run(config, switch, costs, sink))
+    runtime.block_on(run(config, &heart, costs, sink))
 }
 
 async fn run(
     config: &CoverConfig,
-    switch: Switch,
+    heart: &Heart,
     costs: Option<Costs>,
     sink: &mut dyn CoverSink,
 ) -> Result<End, SessionError> {
@@ -91,7 +93,7 @@ async fn run(
     let clock = Clock::now();
     let began = monotonic_ns();
     let mut state = State {
-        switch,
+        sign: heart.part(SILENCE),
         config,
         costs,
         clock,
@@ -124,7 +126,8 @@ async fn run(
 
 /// What changes while it goes on.
 struct State<'c> {
-    switch: Switch,
+    /// That the loop goes round.
+    sign: Sign,
     config: &'c CoverConfig,
     /// What hits cost here, where that could be measured.
     costs: Option<Costs>,
@@ -175,7 +178,7 @@ impl State<'_> {
                     }
                 }
                 _ = glances.tick() => {
-                    self.switch.beat(SILENCE);
+                    self.sign.show();
                     self.look(sink);
                     let passed = last.elapsed();
                     last = Instant::now();
@@ -203,7 +206,7 @@ impl State<'_> {
         let start = Instant::now();
         let mut batch = *BATCH.start();
         loop {
-            self.switch.beat(SILENCE);
+            self.sign.show();
             let coverage = &self.coverage;
             let plan = &self.config.plan;
             let placed = self
@@ -332,7 +335,7 @@ impl State<'_> {
     /// The final report.
     fn finish(mut self, end: End, sink: &mut dyn CoverSink) -> Result<(), SessionError> {
         // Perf events take as long as they take.
-        self.switch.beat(Duration::ZERO);
+        self.sign.rest();
         self.sites.pause();
         let left = self.sites.placed();
         let held = self.sites.is_held();

@@ -3,6 +3,7 @@
 //! In a thread of its own, because arming and disarming wait for the kernel.
 
 use std::{
+    io,
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread::{self, JoinHandle},
     time::Instant,
@@ -20,10 +21,13 @@ pub(super) struct Windowing {
 
 impl Windowing {
     /// Begins with a window.
-    pub fn start(mut windows: Windows, duty: Duty) -> Self {
+    ///
+    /// # Errors
+    /// No thread is to be had.
+    pub fn start(mut windows: Windows, duty: Duty) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let goes_on = move |time| stopped.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
-        let thread = thread::spawn(move || {
+        let work = move || {
             loop {
                 let began = Instant::now();
                 if let Err(error) = windows.open() {
@@ -39,8 +43,9 @@ impl Windowing {
                     return windows;
                 }
             }
-        });
-        Self { stop, thread }
+        };
+        let thread = thread::Builder::new().spawn(work)?;
+        Ok(Self { stop, thread })
     }
 
     /// Ends counting. What comes back keeps returns armed that are.

@@ -5,7 +5,7 @@ use std::{io, os::fd::OwnedFd, time::Duration};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::SessionError;
@@ -27,6 +27,8 @@ pub(super) struct Ending {
     hangup: Signal,
     exit: Option<AsyncFd<OwnedFd>>,
     deadline: Option<Instant>,
+    /// A signal has come: that is not taken back.
+    told: bool,
 }
 
 impl Ending {
@@ -43,6 +45,7 @@ impl Ending {
             hangup: signal(SignalKind::hangup())?,
             exit: pidfd.map(watch).transpose()?,
             deadline: None,
+            told: false,
         })
     }
 
@@ -51,8 +54,17 @@ impl Ending {
         self.deadline = duration.and_then(|duration| Instant::now().checked_add(duration));
     }
 
-    /// Waits. May be dropped and called again.
+    /// Whether a signal has come.
+    pub async fn is_wanted(&mut self) -> bool {
+        let looked = timeout(Duration::from_millis(1), self.wait()).await;
+        matches!(looked, Ok(End::Signal))
+    }
+
+    /// Waits. May be dropped and called again, also after the end has come.
     pub async fn wait(&mut self) -> End {
+        if self.told {
+            return End::Signal;
+        }
         let exit = async {
             match &self.exit {
                 // A pidfd is readable from the process's exit on, for ever.
@@ -66,12 +78,14 @@ impl Ending {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let end = tokio::select! {
             _ = self.interrupt.recv() => End::Signal,
             _ = self.terminate.recv() => End::Signal,
             _ = self.hangup.recv() => End::Signal,
             () = exit => End::TargetExit,
             () = deadline => End::Duration,
-        }
+        };
+        self.told = end == End::Signal;
+        end
     }
 }

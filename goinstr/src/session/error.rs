@@ -40,4 +40,9 @@ pub enum SessionError {
     /// goinstr could not wait for what it has to wait for.
     #[error("can't set up goinstr's own event loop: {0}")]
     Runtime(io::Error),
+    /// A thread of goinstr's own can't be started.
+    #[error(
+        "can't start a thread: {0}; raise the limit of processes (ulimit -u, or pids.max of the control group)"
+    )]
+    Thread(io::Error),
 }

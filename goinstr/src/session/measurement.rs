@@ -14,10 +14,10 @@ use super::{
     SessionError, budget,
     clock::{Clock, monotonic_ns},
     config::Config,
-    dead_man::Switch,
     duty::Windowing,
     ending::Ending,
-    guard::{Guard, Told},
+    guard::{self, Guard, Told},
+    heart::{Heart, Sign},
     leaving::leave,
     ledger,
     preparing::Prepared,
@@ -37,11 +37,9 @@ use crate::{
 pub(super) async fn run(
     mut config: Config,
     prepared: Prepared,
-    switch: Option<Switch>,
+    (mut ending, heart): (Ending, &Heart),
     sink: &mut dyn Sink,
 ) -> Result<End, SessionError> {
-    // Before arming: a signal that comes meanwhile ends the measurement in good order.
-    let mut ending = Ending::of(&config.target)?;
     let mut settings = settings(&config, &prepared);
     if config.raw {
         settings.costs = Costs::default();
@@ -64,6 +62,7 @@ pub(super) async fn run(
         shed: Vec::new(),
         counted: config.duty.map(|_| vec![0; config.plan.functions.len()]),
         output: Ok(()),
+        sign: heart.part(LOOP_SILENCE),
     };
     let windows = attached.take_windows();
     match &windows {
@@ -74,6 +73,7 @@ pub(super) async fn run(
     let windowing = windows
         .zip(config.duty)
         .map(|(windows, duty)| Windowing::start(windows, duty));
+    let windowing = windowing.transpose().map_err(SessionError::Thread)?;
     ending.after(config.duration);
     state.output = sink.session(
         &info(&config, &attached, state.clock.unix_ns(state.began)),
@@ -84,7 +84,7 @@ pub(super) async fn run(
         .guard
         .map(|budget| budget::watch(&config, &attached.kernel, &prepared, budget));
     let stopper = (!settings.shedding).then(|| attached.stopper());
-    let mut guard = Guard::start(watch, attached.shedder(), stopper, switch);
+    let mut guard = Guard::start(watch, attached.shedder(), stopper, heart)?;
     let end = state
         .watch(
             &config,
@@ -94,6 +94,7 @@ pub(super) async fn run(
             sink,
         )
         .await;
+    state.sign.rest();
     for told in guard.rest() {
         state.hear(&config, told, sink);
     }
@@ -138,7 +139,13 @@ struct State {
     counted: Option<Vec<u64>>,
     /// How writing went so far; after an error nothing more is written.
     output: io::Result<()>,
+    /// That the loop goes round.
+    sign: Sign,
 }
+
+/// How long the loop that sees the end may be held up. What it writes to does not hold it up for long, so
+/// something is badly wrong then, and probes that nobody will take out are the worst of it.
+pub(super) const LOOP_SILENCE: Duration = Duration::from_secs(10);
 
 impl State {
     /// Reports until the end comes.
@@ -155,6 +162,7 @@ impl State {
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut number = 0;
         loop {
+            self.sign.show();
             if self.output.is_err() {
                 // Nobody reads any more: measuring on would only cost.
                 return End::Signal;
@@ -236,6 +244,10 @@ impl State {
             }
             Told::Failed(error) => {
                 log::error!("{error}: the measurement was ended");
+                false
+            }
+            Told::Gone => {
+                log::error!("{}", guard::GONE);
                 false
             }
         }

@@ -10,7 +10,7 @@ mod thread;
 mod watch;
 
 pub(super) use allowance::Allowance;
-pub(super) use thread::{Guard, Told};
+pub(super) use thread::{GONE, Guard, Told};
 pub(super) use watch::{Shed, Watch};
 
 use crate::{

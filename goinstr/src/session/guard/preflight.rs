@@ -4,15 +4,17 @@
 //! The count costs the target something too, so it ends early where its own hits have cost a certain
 //! time; what that has shown to be too much is left out of the next round.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use goinstr_common::control::PHASE_RECORDING;
+use tokio::time::sleep;
 
 use super::{Allowance, HitCosts, Load, moment::at_a_moment, over_budget, rounded, share};
 use crate::{
+    aggregate::End,
     attach::{AttachError, Attached, Method, Settings, ValueCosts, Watch, features},
     plan::{ProbePlan, Skipped},
-    session::clock::monotonic_ns,
+    session::{clock::monotonic_ns, ending::Ending},
     target::Target,
 };
 
@@ -28,30 +30,46 @@ const ROUNDS: usize = 4;
 /// Functions that are counted also where each site takes some tenths of a second to go.
 const FEW: usize = 10;
 
-/// Leaves the functions out of `plan` that would break the budget; which of those that stay were called, as far as
-/// that was looked at.
+/// What came of the look.
+pub(in crate::session) enum Looked {
+    /// It was taken as far as it is.
+    Whole {
+        /// Which of the functions that stay were called, as far as that was looked at.
+        called: Vec<bool>,
+    },
+    /// A signal ended it.
+    Ended,
+}
+
+/// Leaves the functions out of `plan` that would break the budget.
 ///
 /// # Errors
 /// Those of arming.
-pub(in crate::session) fn leave_out(
+pub(in crate::session) async fn leave_out(
     plan: &mut ProbePlan,
     target: &Target,
     (settings, values): (&Settings, ValueCosts),
     percent: f64,
-) -> Result<Vec<bool>, AttachError> {
+    ending: &mut Ending,
+) -> Result<Looked, AttachError> {
     let mut called = vec![false; plan.functions.len()];
     let one_by_one = settings.method == Some(Method::PerfEvent) || !features::has_uprobe_multi();
     if one_by_one && plan.functions.len() > FEW {
-        log::info!(
-            "no look before arming: taking so many probes out again would take too long here"
+        log::warn!(
+            "no look before arming: taking {} functions' probes out again would take too long here, so \
+             --max-overhead is kept from the first moments on and not before",
+            plan.functions.len()
         );
-        return Ok(called);
+        return Ok(Looked::Whole { called });
     }
     for round in 0..ROUNDS {
         if plan.functions.is_empty() {
-            return Ok(called);
+            break;
         }
-        let counted = count(plan, target, (settings, values), percent)?;
+        let counted = count(plan, target, (settings, values), percent, ending).await?;
+        let Some(counted) = counted else {
+            return Ok(Looked::Ended);
+        };
         for (called, load) in called.iter_mut().zip(&counted.loads) {
             *called |= load.calls > 0.0;
         }
@@ -65,11 +83,15 @@ pub(in crate::session) fn leave_out(
             share(counted.allowed)
         );
         remove(plan, &mut called, &gone, counted.allowed);
+        // What comes while the kernel takes the sites out is heard only now.
+        if ending.is_wanted().await {
+            return Ok(Looked::Ended);
+        }
         if done {
             break;
         }
     }
-    Ok(called)
+    Ok(Looked::Whole { called })
 }
 
 /// What a round has shown.
@@ -82,13 +104,14 @@ struct Counted {
     whole: bool,
 }
 
-/// Counts entries, each hit of a loop as well.
-fn count(
+/// Counts entries, each hit of a loop as well; `None`: a signal ended it.
+async fn count(
     plan: &ProbePlan,
     target: &Target,
     (settings, values): (&Settings, ValueCosts),
     percent: f64,
-) -> Result<Counted, AttachError> {
+    ending: &mut Ending,
+) -> Result<Option<Counted>, AttachError> {
     let follows = settings.watch == Watch::Calls;
     let mut bare = plan.clone();
     bare.captures = None;
@@ -113,7 +136,15 @@ fn count(
     let functions = 0..u32::try_from(plan.functions.len()).unwrap_or(u32::MAX);
     let entry = |id| u64::from(attached.kernel.entry_costs(id).entry_ns(costs.exit_ns));
     let (counts, elapsed, whole) = loop {
-        thread::sleep(LOOK);
+        let over = tokio::select! {
+            biased;
+            end = ending.wait() => Some(end),
+            () = sleep(LOOK) => None,
+        };
+        if let Some(End::Signal) = over {
+            drop(attached.disarm());
+            return Ok(None);
+        }
         let (now, counts) = at_a_moment(monotonic_ns, || -> Vec<u64> {
             let entries = |id| attached.kernel.totals(id).entries;
             functions.clone().map(entries).collect()
@@ -124,7 +155,8 @@ fn count(
             .zip(functions.clone())
             .map(|(count, id)| count * entry(id))
             .sum();
-        let whole = elapsed >= WINDOW;
+        // Of a target that has gone no more is to be seen.
+        let whole = elapsed >= WINDOW || over.is_some();
         if whole || cost > OWN_COST_NS {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
             allowance.look(now - began, cost as f64);
@@ -156,12 +188,12 @@ fn count(
         .map(load)
         .collect();
     drop(attached.disarm());
-    Ok(Counted {
+    Ok(Some(Counted {
         loads,
         allowed: allowance.ns_per_second(),
         elapsed,
         whole,
-    })
+    }))
 }
 
 /// Takes functions out of the plan, the costliest first among what is skipped, and out of `called`.

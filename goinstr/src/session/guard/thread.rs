@@ -19,13 +19,20 @@ use super::{
 };
 use crate::{
     attach::{AttachError, Shedder, Stopper, urgent},
-    session::{clock::monotonic_ns, dead_man::Switch},
+    session::{
+        SessionError,
+        clock::monotonic_ns,
+        heart::{Heart, Sign},
+    },
 };
 
 /// How often hits are looked at.
 const LOOK: Duration = Duration::from_nanos(LOOK_NS);
-/// How long it may be silent before goinstr counts as dead.
-pub(in crate::session) const SILENCE: Duration = Duration::from_secs(3);
+/// How long it may be held up. Nothing that it does waits for the kernel.
+const SILENCE: Duration = Duration::from_secs(5);
+/// What is said where it is not there any more.
+pub(in crate::session) const GONE: &str =
+    "nobody keeps the budget any more (see above): the measurement was ended; please report this";
 
 /// What the guard tells.
 #[derive(Debug)]
@@ -48,47 +55,67 @@ pub(in crate::session) enum Told {
     StatesTooDear(String),
     /// The sites of what was shed can't be taken out.
     Failed(AttachError),
+    /// It has ended though nobody told it to, by a fault of its own.
+    Gone,
 }
 
 /// The guard; it ends when it is dropped.
 pub(in crate::session) struct Guard {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    told: UnboundedReceiver<Told>,
+    /// `None`: there is nothing to be told.
+    told: Option<UnboundedReceiver<Told>>,
 }
 
 impl Guard {
-    /// Starts it. Without a `watch` it only shows `switch` that goinstr is alive; with a `stopper`, it stops the
-    /// measurement when the first function would have to go.
+    /// Starts it. Without a `watch` it has nothing to do; with a `stopper`, it stops the measurement when the first
+    /// function would have to go.
+    ///
+    /// # Errors
+    /// No thread is to be had.
     pub fn start(
         watch: Option<Watch>,
         shedder: Shedder,
         stopper: Option<Stopper>,
-        switch: Option<Switch>,
-    ) -> Self {
+        heart: &Heart,
+    ) -> Result<Self, SessionError> {
         let stop = Arc::new(AtomicBool::new(false));
+        let Some(watch) = watch else {
+            return Ok(Self {
+                stop,
+                thread: None,
+                told: None,
+            });
+        };
+        if stopper.is_none() {
+            shedder.make_ready().map_err(SessionError::Thread)?;
+        }
         let (tell, told) = unbounded_channel();
         let ended = Arc::clone(&stop);
-        let thread =
-            thread::spawn(move || run(watch, &shedder, stopper.as_ref(), switch, &ended, &tell));
-        Self {
+        let sign = heart.part(SILENCE);
+        let work = move || run(watch, &shedder, stopper.as_ref(), &sign, &ended, &tell);
+        let thread = thread::Builder::new().name("guard".into()).spawn(work);
+        Ok(Self {
             stop,
-            thread: Some(thread),
-            told,
-        }
+            thread: Some(thread.map_err(SessionError::Thread)?),
+            told: Some(told),
+        })
     }
 
     /// Waits for what it tells. May be dropped and called again.
     pub async fn told(&mut self) -> Told {
-        match self.told.recv().await {
-            Some(told) => told,
+        match &mut self.told {
+            Some(told) => told.recv().await.unwrap_or(Told::Gone),
             None => std::future::pending().await,
         }
     }
 
     /// What it has told so far and nobody has heard. Does not wait.
     pub fn told_by_now(&mut self) -> Vec<Told> {
-        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
+        let told = self.told.as_mut();
+        told.map_or_else(Vec::new, |told| {
+            std::iter::from_fn(|| told.try_recv().ok()).collect()
+        })
     }
 
     /// What it has told and nobody has heard.
@@ -101,45 +128,33 @@ impl Guard {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
+            // What it panicked of it has said itself, and what was measured is to be told.
+            let _ = thread.join();
         }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            let _ = thread.join();
-        }
+        self.end();
     }
 }
 
 fn run(
-    mut watch: Option<Watch>,
+    watch: Watch,
     shedder: &Shedder,
     stopper: Option<&Stopper>,
-    mut switch: Option<Switch>,
+    sign: &Sign,
     ended: &AtomicBool,
     tell: &UnboundedSender<Told>,
 ) {
-    // And for the thread that takes sites out, which inherits it.
     urgent();
-    if watch.is_some() && stopper.is_none() {
-        // Beside the guard, whose silence would count.
-        let shedder = shedder.clone();
-        thread::spawn(move || shedder.make_ready());
-    }
+    let mut watch = Some(watch);
     let gauge = shedder.gauge();
     let mut told_states = false;
     let mut hits = Vec::new();
     while !ended.load(Ordering::Relaxed) {
-        if let Some(switch) = &mut switch {
-            switch.beat(SILENCE);
-        }
+        sign.show();
         if let Some(watching) = &mut watch {
             let functions = watching.functions();
             let (now, others) = at_a_moment(monotonic_ns, || {
