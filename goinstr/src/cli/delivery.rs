@@ -1,4 +1,4 @@
-//! Stdout while something is measured: whoever writes never waits for whoever reads.
+//! Stdout or a pipe while something is measured: whoever writes never waits for whoever reads.
 //!
 //! A reader that stops reading (a pager, a stopped process) fills the pipe. A measurement that
 //! waited for it would see neither Ctrl-C nor the end of the target, with its probes in place. So a
@@ -15,7 +15,7 @@ const KEPT: usize = 16 << 20;
 /// How long a reader may read nothing after Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is on its way to stdout. Clones are the same.
+/// What is on its way to a reader. Clones are the same.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery(Arc<Shared>);
 
@@ -35,16 +35,22 @@ struct State {
 
 impl Delivery {
     /// To stdout.
-    pub fn to_stdout() -> Self {
+    ///
+    /// # Errors
+    /// No thread is to be had.
+    pub fn to_stdout() -> io::Result<Self> {
         Self::to(io::stdout())
     }
 
     /// To whatever it is.
-    pub(super) fn to(mut out: impl Write + Send + 'static) -> Self {
+    ///
+    /// # Errors
+    /// No thread is to be had.
+    pub fn to(mut out: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let delivery = Self(Arc::clone(&shared));
         // Never joined: it may be stuck for as long as the reader likes.
-        thread::spawn(move || {
+        let work = move || {
             let delivery = Self(shared);
             while let Some(bytes) = delivery.next() {
                 let written = out.write_all(&bytes).and_then(|()| out.flush());
@@ -55,8 +61,9 @@ impl Delivery {
                 }
                 delivery.0.changed.notify_all();
             }
-        });
-        delivery
+        };
+        thread::Builder::new().spawn(work)?;
+        Ok(delivery)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -144,7 +151,7 @@ impl Write for Delivery {
 fn stuck() -> io::Error {
     io::Error::new(
         io::ErrorKind::TimedOut,
-        "its reader has stopped reading, so the rest was given up; use --output-file",
+        "its reader has stopped reading, so the rest was given up; have it written to a file",
     )
 }
 
@@ -176,7 +183,7 @@ mod tests {
 
     fn pipe() -> (io::PipeReader, Delivery) {
         let (reader, writer) = io::pipe().unwrap();
-        (reader, Delivery::to(writer))
+        (reader, Delivery::to(writer).unwrap())
     }
 
     #[test]

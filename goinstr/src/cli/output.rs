@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -66,12 +67,14 @@ impl Output {
     /// The same for a measurement, which must not wait for a reader. A terminal reads by itself, and
     /// what is drawn there goes to it directly.
     pub fn open_unwaiting(&self) -> Result<Destination, Failure> {
-        Ok(match self.open()? {
+        let opened = match self.open()? {
             Destination::Stdout(_) if !self.is_terminal() => {
-                Destination::Delivery(Delivery::to_stdout())
+                Delivery::to_stdout().map(Destination::ToStdout)
             }
-            other => other,
-        })
+            Destination::File(file) => Destination::unwaiting(file),
+            other => Ok(other),
+        };
+        opened.map_err(|error| Failure::failed(SessionError::Thread(error)))
     }
 
     /// How a measurement to `delivery` ended: what it could not write, and what nobody read.
@@ -125,16 +128,31 @@ impl Output {
 #[derive(Debug)]
 pub(super) enum Destination {
     Stdout(io::Stdout),
-    Delivery(Delivery),
+    /// To stdout, without waiting for its reader.
+    ToStdout(Delivery),
     File(File),
+    /// To a file that somebody reads, likewise.
+    ToReader(Delivery),
     Rotated(Rotated),
 }
 
 impl Destination {
+    /// A file for a measurement: where it is a pipe or a terminal, whose reader may stop, nobody waits for that.
+    ///
+    /// # Errors
+    /// No thread is to be had.
+    pub fn unwaiting(file: File) -> io::Result<Self> {
+        let is_pipe = file.metadata().is_ok_and(|data| data.file_type().is_fifo());
+        match is_pipe || file.is_terminal() {
+            true => Delivery::to(file).map(Self::ToReader),
+            false => Ok(Self::File(file)),
+        }
+    }
+
     /// What has to be finished in the end, where it does not write by itself.
     pub fn delivery(&self) -> Option<Delivery> {
         match self {
-            Self::Delivery(delivery) => Some(delivery.clone()),
+            Self::ToStdout(delivery) | Self::ToReader(delivery) => Some(delivery.clone()),
             Self::Stdout(_) | Self::File(_) | Self::Rotated(_) => None,
         }
     }
@@ -144,7 +162,7 @@ impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
-            Self::Delivery(delivery) => delivery.write(bytes),
+            Self::ToStdout(delivery) | Self::ToReader(delivery) => delivery.write(bytes),
             Self::File(file) => file.write(bytes),
             Self::Rotated(file) => file.write(bytes),
         }
@@ -156,10 +174,11 @@ impl Write for Destination {
                 stdout.flush()?;
                 reader_is_there(stdout)
             }
-            Self::Delivery(delivery) => {
+            Self::ToStdout(delivery) => {
                 delivery.flush()?;
                 reader_is_there(&io::stdout())
             }
+            Self::ToReader(delivery) => delivery.flush(),
             Self::File(file) => file.flush(),
             Self::Rotated(file) => file.flush(),
         }
@@ -193,7 +212,7 @@ mod tests {
         };
         let output = Output::new(typed, Color::Never);
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut delivery = Delivery::to(writer);
+        let mut delivery = Delivery::to(writer).unwrap();
         // More than a pipe holds: delivered only as far as it is read.
         delivery.write_all(&[b'x'; 1_000_000]).unwrap();
         let read = std::thread::spawn(move || {

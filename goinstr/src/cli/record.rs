@@ -14,7 +14,7 @@ use super::attach::{explain, states};
 use super::config::{guard, patterns, ring_bytes, selection, usage};
 use super::failure::Failure;
 use super::otlp::Otlp;
-use super::output::Output;
+use super::output::{Destination, Output};
 use super::{subject, verified};
 use crate::attach::{Aggregation, Method};
 use crate::plan::Pattern;
@@ -133,16 +133,21 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
     }
     explain(&target, &plan);
     verified::verify(&target, &binary, &plan.layout)?;
-    let shown = shown(record)?;
+    let out = record.output.open_unwaiting()?;
+    let out_delivery = out.delivery();
+    let shown = shown(record, out);
     let path = record.recording.display();
     let file = File::create(&record.recording).map_err(|error| {
         Failure::failed(format_args!(
             "can't create the recording {path}: {error}; give a path that can be written"
         ))
     })?;
+    let to = Destination::unwaiting(file);
+    let to = to.map_err(|error| Failure::failed(SessionError::Thread(error)))?;
+    let delivery = to.delivery();
     let failed = Rc::new(Cell::new(false));
     let file = Watched {
-        file,
+        to,
         failed: Rc::clone(&failed),
     };
     let recording = RecordingSink::new(file, record.calls).map_err(Failure::failed)?;
@@ -181,42 +186,44 @@ pub(super) fn run(record: &Record) -> Result<(), Failure> {
         sink: shown,
         calls_from_ns: None,
     });
+    let of_recording =
+        |error: &io::Error| Failure::writing(format_args!("the recording {path}"), error);
     match session::run(config, &mut Many(sinks)) {
-        Ok(_) => Ok(()),
-        Err(error @ SessionError::OverBudget { .. }) => {
-            Err(Failure::NothingMeasurable(error.to_string()))
+        Err(SessionError::Output(error)) if failed.get() => Err(of_recording(&error)),
+        end => {
+            // What is not all there is no recording.
+            let written = delivery.map_or(Ok(()), |delivery| delivery.finish(true));
+            let failed = end.is_err();
+            let shown = record.output.delivered(out_delivery.as_ref(), end);
+            match written {
+                Err(error) if !failed => Err(of_recording(&error)),
+                _ => shown,
+            }
         }
-        Err(SessionError::Output(error)) if failed.get() => Err(Failure::writing(
-            format_args!("the recording {path}"),
-            &error,
-        )),
-        Err(SessionError::Output(error)) => Err(Failure::writing(record.output.name(), &error)),
-        Err(error) => Err(Failure::failed(error)),
     }
 }
 
 /// Remembers that an error was the recording's and not that of what is shown.
 struct Watched {
-    file: File,
+    to: Destination,
     failed: Rc<Cell<bool>>,
 }
 
 impl Write for Watched {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes);
+        let written = self.to.write(bytes);
         self.failed.set(self.failed.get() || written.is_err());
         written
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.to.flush()
     }
 }
 
 /// What is printed beside.
-fn shown(record: &Record) -> Result<Box<dyn Sink>, Failure> {
-    let out = record.output.open()?;
-    Ok(match record.output.format {
+fn shown(record: &Record, out: Destination) -> Box<dyn Sink> {
+    match record.output.format {
         Format::Json => Box::new(JsonSink::new(out, false)),
         Format::Table => {
             let options = TableOptions {
@@ -227,5 +234,5 @@ fn shown(record: &Record) -> Result<Box<dyn Sink>, Failure> {
             };
             Box::new(TableSink::new(out, options))
         }
-    })
+    }
 }
