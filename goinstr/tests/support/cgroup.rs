@@ -19,6 +19,10 @@ pub enum Limit {
     Memory,
     /// A hundredth of a CPU.
     Cpu,
+    /// Processes and threads: as many as one likes, until [`Group::close`].
+    Processes,
+    /// One thread.
+    OneProcess,
 }
 
 impl Limit {
@@ -31,6 +35,14 @@ impl Limit {
             Self::Cpu => [
                 ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "1000"),
                 ("/sys/fs/cgroup", "cpu.max", "1000 100000"),
+            ],
+            Self::Processes => [
+                ("/sys/fs/cgroup/pids", "pids.max", "max"),
+                ("/sys/fs/cgroup", "pids.max", "max"),
+            ],
+            Self::OneProcess => [
+                ("/sys/fs/cgroup/pids", "pids.max", "1"),
+                ("/sys/fs/cgroup", "pids.max", "1"),
             ],
         }
     }
@@ -61,6 +73,12 @@ impl Group {
                 .then_some(group)
         });
         made.with_context(|| format!("no control group limits {limit:?}"))
+    }
+
+    /// No process or thread comes to those that are in it.
+    pub fn close(&self) -> Result<()> {
+        let now = fs::read_to_string(self.0.join("pids.current"))?;
+        Ok(fs::write(self.0.join("pids.max"), now)?)
     }
 
     /// Whoever is to be in it writes its process id there.

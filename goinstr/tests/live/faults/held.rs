@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Fault, Times, Watched, attaching, busy, signal, survives, times, unharmed};
+use super::{Fault, Times, Watched, busy, one_of_both, signal, survives, times, unharmed};
 use crate::{
     Test,
     support::{dice::Dice, measurement::goinstr, process::patience, report::Report, text},
@@ -65,7 +65,7 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// Waits until the number of changed bytes is as `wanted`; that number.
-fn changed(pid: u32, exe: &Path, wanted: impl Fn(usize) -> bool) -> Result<usize> {
+pub fn changed(pid: u32, exe: &Path, wanted: impl Fn(usize) -> bool) -> Result<usize> {
     let deadline = Instant::now() + patience();
     loop {
         let changed = text::changed_bytes(pid, exe)?;
@@ -82,8 +82,8 @@ fn changed(pid: u32, exe: &Path, wanted: impl Fn(usize) -> bool) -> Result<usize
 fn arming() -> Result<()> {
     let (mut target, exe) = busy(&[])?;
     let mut dice = Dice::new(5);
-    for _ in 0..times()? {
-        let goinstr = attaching(target.pid, &["--raw", "*"])?;
+    for turn in 0..times()? {
+        let goinstr = one_of_both(turn, target.pid, &["--raw", "*"])?;
         changed(target.pid, &exe, |bytes| bytes > 0)?;
         thread::sleep(Duration::from_millis(dice.below(100)));
         survives(goinstr, &mut target, &exe)?;
@@ -195,7 +195,7 @@ fn interrupted() -> Result<()> {
 }
 
 /// The processes of these names that goinstr has started.
-fn children(goinstr: u32, names: &[&str]) -> Result<Vec<Pid>> {
+pub fn children(goinstr: u32, names: &[&str]) -> Result<Vec<Pid>> {
     let mut found = Vec::new();
     for task in fs::read_dir(format!("/proc/{goinstr}/task"))? {
         let children = fs::read_to_string(task?.path().join("children"))?;

@@ -1,13 +1,21 @@
 //! Whoever is killed, and whenever.
 
+use std::{thread, time::Duration};
+
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
 
-use super::{Fault, Times, Watched, attaching, busy, some_time, survives, times};
+use super::{Fault, Times, Watched, busy, guarding, one_of_both, some_time, survives, times};
 use crate::{
     Test,
+    budget::patterns,
     support::{
-        build::Build, case::Measured, dice::Dice, measurement::Measurement, process::Target, text,
+        build::Build,
+        case::Measured,
+        dice::Dice,
+        measurement::Measurement,
+        process::{Target, patience},
+        text,
     },
 };
 
@@ -42,6 +50,20 @@ pub fn tests() -> Vec<Test> {
         }
         .test(executes),
         Fault {
+            name: "target_ends_at_random_moments",
+            what: "target ends in good order within goinstr's first 1.5 s, at random",
+            times: Times::Chances(1),
+            result: "goinstr ends by itself: report, or one line",
+        }
+        .test(target_ends),
+        Fault {
+            name: "goinstr_killed_while_it_sheds",
+            what: "goinstr killed while it takes functions that became loud out",
+            times: Times::Chances(1),
+            result: "the text is the file's again",
+        }
+        .test(shedding),
+        Fault {
             name: "target_becomes_its_own_file_again",
             what: "target executes its own file again while it is measured",
             times: Times::Once,
@@ -51,11 +73,19 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
+/// With the guard every other time.
+fn watched(turn: u64, pid: u32, args: &[&str]) -> Result<Watched> {
+    match turn % 2 {
+        0 => Watched::attaching(pid, args),
+        _ => guarding(pid, args),
+    }
+}
+
 fn goinstr_killed() -> Result<()> {
     let (mut target, exe) = busy(&[])?;
     let mut dice = Dice::new(1);
-    for _ in 0..times()? {
-        let goinstr = attaching(target.pid, &["main.*"])?;
+    for turn in 0..times()? {
+        let goinstr = one_of_both(turn, target.pid, &["main.*"])?;
         some_time(&mut dice);
         survives(goinstr, &mut target, &exe)?;
     }
@@ -74,9 +104,9 @@ fn goinstr_killed() -> Result<()> {
 /// line that says that the process has gone.
 fn target_killed() -> Result<()> {
     let mut dice = Dice::new(2);
-    for _ in 0..times()? {
+    for turn in 0..times()? {
         let (mut target, _) = busy(&[])?;
-        let goinstr = Watched::attaching(target.pid, &["main.*"])?;
+        let goinstr = watched(turn, target.pid, &["main.*"])?;
         some_time(&mut dice);
         target.signal(Signal::KILL)?;
         target.exit()?;
@@ -88,15 +118,62 @@ fn target_killed() -> Result<()> {
     Ok(())
 }
 
+/// The same where the target comes to its own end.
+fn target_ends() -> Result<()> {
+    let mut dice = Dice::new(8);
+    for turn in 0..times()? {
+        let (mut target, _) = busy(&[])?;
+        let goinstr = watched(turn, target.pid, &["main.*"])?;
+        some_time(&mut dice);
+        target.go()?;
+        target.truth()?;
+        target.release()?;
+        if let Some(report) = goinstr.ends_by_itself()? {
+            let end = report.ledger.end;
+            ensure!(end == "target_exit", "ended by {end}");
+        }
+    }
+    Ok(())
+}
+
+/// From the moment on at which it tells of the first function that goes.
+fn shedding() -> Result<()> {
+    let exe = Build::of("spurt").executable()?;
+    let mut dice = Dice::new(9);
+    for _ in 0..times()? {
+        let mut target = Target::start(&exe, &[""; 0])?;
+        let mut args = vec!["--max-overhead", "10", "*", "!runtime.*", "!time.*"];
+        args.extend(patterns());
+        let mut goinstr = guarding(target.pid, &args)?;
+        goinstr.session()?;
+        target.go()?;
+        target.go()?;
+        let shed = |line: &str| line.contains(r#""reason":"over_budget""#);
+        goinstr
+            .lines
+            .wait_for("a function that is shed", patience(), shed)?;
+        thread::sleep(Duration::from_millis(dice.below(400)));
+        let Watched {
+            goinstr,
+            lines: _lines,
+            errors: _errors,
+        } = goinstr;
+        survives(goinstr, &mut target, &exe)?;
+        target.signal(Signal::KILL)?;
+        target.exit()?;
+    }
+    Ok(())
+}
+
 fn both_killed() -> Result<()> {
     let exe = Build::of("steady").executable()?;
     let mut dice = Dice::new(3);
     // Shares the file's pages, and so would show what is left in them.
     let mut other = Target::start(&exe, &[""; 0])?;
-    for _ in 0..times()? {
+    for turn in 0..times()? {
         let mut target = Target::start(&exe, &[""; 0])?;
         target.go()?;
-        let mut goinstr = attaching(target.pid, &["main.*"])?;
+        let mut goinstr = one_of_both(turn, target.pid, &["main.*"])?;
         some_time(&mut dice);
         target.signal(Signal::KILL)?;
         goinstr.kill()?;
@@ -141,11 +218,11 @@ fn again() -> Result<()> {
 /// By execve(2) at some moment of goinstr's life: the same pid, another program.
 fn executes() -> Result<()> {
     let mut dice = Dice::new(4);
-    for _ in 0..times()? {
+    for turn in 0..times()? {
         let (mut target, exe) = busy(&["again"])?;
         // It may find nothing but the new program, and that goes on.
         let args = ["--duration", "3s", "main.*"];
-        let goinstr = Watched::attaching(target.pid, &args)?;
+        let goinstr = watched(turn, target.pid, &args)?;
         some_time(&mut dice);
         target.go()?;
         target.truth()?;

@@ -6,6 +6,7 @@
 //! `GOINSTR_FAULTS` is how often each is tried that depends on chance; into the file
 //! `GOINSTR_FAULTS_TABLE` each writes its row (`cargo xtask faults`).
 
+mod alive;
 mod crowd;
 mod environment;
 mod file;
@@ -44,6 +45,7 @@ pub fn tests() -> Vec<Test> {
     let groups = [
         killed::tests(),
         held::tests(),
+        alive::tests(),
         output::tests(),
         file::tests(),
         crowd::tests(),
@@ -98,10 +100,33 @@ fn times() -> Result<u64> {
 
 /// A goinstr at some point of its life.
 fn attaching(pid: u32, args: &[&str]) -> Result<Child> {
-    Command::new(goinstr())
-        .args(["attach", "--output", "json", "--no-guard", "--pid"])
+    spawn(&mut attach(pid, &[&["--no-guard"], args].concat()))
+}
+
+/// The same, every other time as users have it: with the guard, which looks before it arms.
+fn one_of_both(turn: u64, pid: u32, args: &[&str]) -> Result<Child> {
+    match turn % 2 {
+        0 => attaching(pid, args),
+        _ => spawn(&mut attach(pid, args)),
+    }
+}
+
+/// One with the guard, whose output is read.
+fn guarding(pid: u32, args: &[&str]) -> Result<Watched> {
+    Watched::of(attach(pid, args))
+}
+
+fn attach(pid: u32, args: &[&str]) -> Command {
+    let mut command = Command::new(goinstr());
+    command
+        .args(["attach", "--output", "json", "--pid"])
         .arg(pid.to_string())
-        .args(args)
+        .args(args);
+    command
+}
+
+fn spawn(command: &mut Command) -> Result<Child> {
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,10 +1,10 @@
 //! A goinstr whose output is read as it comes, up to its end.
 
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{attaching, wait};
+use super::{attach, spawn, wait};
 use crate::support::{lines::Lines, process::patience, report::Report};
 
 pub struct Watched {
@@ -14,8 +14,14 @@ pub struct Watched {
 }
 
 impl Watched {
+    /// Without the guard.
     pub fn attaching(pid: u32, args: &[&str]) -> Result<Self> {
-        let mut goinstr = attaching(pid, args)?;
+        Self::of(attach(pid, &[&["--no-guard"], args].concat()))
+    }
+
+    /// By a command that runs goinstr.
+    pub fn of(mut command: Command) -> Result<Self> {
+        let mut goinstr = spawn(&mut command)?;
         Ok(Self {
             lines: Lines::of("goinstr", goinstr.stdout.take().context("stdout")?),
             errors: Lines::of("goinstr", goinstr.stderr.take().context("stderr")?),
