@@ -1,5 +1,5 @@
 //! `cargo xtask soak`: a Go server under load, attached to and detached from for as long as told,
-//! by turns with its own functions and with every function that it has.
+//! by turns with its own functions and with every function that it has, without the guard and as users have it: with.
 //!
 //! What must hold: every attach ends well with balanced books, no request fails, the server's text
 //! is the file's at the end, and nothing grows: goinstr's memory, the server's, what is in the kernel.
@@ -22,8 +22,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One turn: what is measured, for how many seconds.
-const TURNS: [(&str, u32); 2] = [("main.*", 5), ("*", 1)];
+/// One turn: what is measured, for how many seconds, and whether with the guard.
+const TURNS: [(&str, u32, bool); 4] = [
+    ("main.*", 5, false),
+    ("*", 1, false),
+    ("main.*", 5, true),
+    ("*", 3, true),
+];
 /// KiB by which memory may be more in the last tenth than in the second.
 const GROWTH_KIB: u64 = 8 << 10;
 /// The customers stay so much longer than the last attach can begin: it would see no call.
@@ -100,9 +105,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut turns: Vec<Turn> = Vec::new();
     let mut told = 0;
     while began.elapsed() < minutes {
-        let (pattern, seconds) = TURNS[turns.len() % TURNS.len()];
-        let turn = turn(&goinstr, server.0.id(), pattern, seconds)
-            .with_context(|| format!("attach {} ({pattern})", turns.len() + 1))?;
+        let kind = TURNS[turns.len() % TURNS.len()];
+        let turn = turn(&goinstr, server.0.id(), kind)
+            .with_context(|| format!("attach {} ({})", turns.len() + 1, name(kind)))?;
         turns.push(turn);
         if began.elapsed().as_secs() / 60 > told {
             told = began.elapsed().as_secs() / 60;
@@ -130,10 +135,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     println!("the server's text is its file's, byte for byte");
     println!("BPF objects made meanwhile that are still there: {left:?}");
     // By what is attached, since that is what goinstr's depends on.
-    for (index, (pattern, _)) in TURNS.iter().enumerate() {
+    for (index, &kind) in TURNS.iter().enumerate() {
         let of_kind = turns.iter().skip(index).step_by(TURNS.len());
         let sizes: Vec<u64> = of_kind.map(|turn| turn.goinstr_kib).collect();
-        flat(&format!("goinstr's memory ({pattern})"), &sizes)?;
+        flat(&format!("goinstr's memory ({})", name(kind)), &sizes)?;
     }
     let sizes: Vec<u64> = turns.iter().map(|turn| turn.server_kib).collect();
     flat("the server's memory", &sizes)?;
@@ -149,11 +154,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// What a kind of turn is called.
+fn name((pattern, _, guard): (&str, u32, bool)) -> String {
+    let guard = if guard { "with" } else { "without" };
+    format!("{pattern}, {guard} the guard")
+}
+
 /// Attaches, and reads the books.
-fn turn(goinstr: &Path, pid: u32, pattern: &str, seconds: u32) -> Result<Turn> {
+fn turn(goinstr: &Path, pid: u32, (pattern, seconds, guard): (&str, u32, bool)) -> Result<Turn> {
+    let without_guard = (!guard).then_some("--no-guard");
     let mut running = Running(
         Command::new(goinstr)
-            .args(["attach", "--output", "json", "--no-guard"])
+            .args(["attach", "--output", "json"])
+            .args(without_guard)
             .args(["--pid", &pid.to_string()])
             .args(["--duration", &format!("{seconds}s"), pattern])
             .stdin(Stdio::null())
