@@ -90,6 +90,8 @@ mount -t bpf bpf /sys/fs/bpf
 mkdir -p /sys/fs/cgroup && mount -t cgroup2 cgroup /sys/fs/cgroup
 mount -t tmpfs tmp /tmp
 ip link set lo up
+echo 1 >/proc/sys/kernel/print-fatal-signals
+echo 1 >/proc/sys/debug/exception-trace
 export GOINSTR_LIVE_BINARY=/bin/goinstr GOINSTR_LIVE_TARGETS=/targets
 echo "{MARK} kernel $(uname -r)"
 {work}

@@ -78,7 +78,10 @@ kill $steady
     // The guest's clock is nobody else's.
     script.push_str("export GOINSTR_LIVE_CLOCK=1\n");
     for test in tests {
-        script.push_str(&format!("live --color never --test-threads 1 {test}\n"));
+        // What the kernel has to say of it, which else nobody sees: who was killed by which signal is in it.
+        script.push_str(&format!(
+            "live --color never --test-threads 1 {test} || dmesg | tail -n 40\n"
+        ));
     }
     script
 }
