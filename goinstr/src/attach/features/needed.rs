@@ -1,4 +1,6 @@
-//! Features of the kernel's BPF and uprobes.
+//! What no measurement does without: maps, programs, helpers and types.
+//!
+//! Each is tried; what the trial gave is judged by a function of its own.
 
 use std::io;
 
@@ -6,193 +8,226 @@ use aya_obj::generated::{bpf_func_id, bpf_map_type};
 
 use super::{
     Check, Verdict,
-    attempt::{self, Attach, IDLE, Instruction},
-    newest_first,
+    attempt::{self, Attach, IDLE},
 };
-use crate::target::capability;
+use crate::target::{Capability, capability};
 
 /// Bytes of an ordinary measurement's largest table.
 const LARGE_TABLE: u32 = 8 << 20;
 
+const NOTHING: &str = "nothing can be measured";
+
+const PROGRAMS: &str = "bpf_programs";
+
+/// Nothing in here makes the kernel say anything in its log.
 pub(super) fn checks() -> Vec<Check> {
-    let array = attempt::map(bpf_map_type::BPF_MAP_TYPE_ARRAY, 8, 1);
-    let mut checks = vec![maps(array)];
-    let ring = attempt::map(bpf_map_type::BPF_MAP_TYPE_RINGBUF, 0, 1 << 16);
-    checks.push(ring_buffer(ring));
-    let loaded = attempt::program(&IDLE, Attach::Any).map_err(|(error, _)| error);
-    let can_load = loaded.is_ok();
-    checks.push(programs(loaded));
+    let missing = Capability::missing();
+    let missing = missing.as_slice();
+    let array = |bytes| attempt::map(bpf_map_type::BPF_MAP_TYPE_ARRAY, bytes, 1).map(drop);
+    let ring = attempt::map(bpf_map_type::BPF_MAP_TYPE_RINGBUF, 0, 1 << 16).map(drop);
+    let program = attempt::program(&IDLE, Attach::Any).map(drop);
+    let can_load = program.is_ok();
+    let mut checks = vec![
+        maps(array(8), || array(LARGE_TABLE), missing),
+        ring_buffer(ring, missing),
+        programs(program.map_err(|(error, _)| error), missing),
+    ];
     if can_load {
+        let tried =
+            |name, id: bpf_func_id, since| helper(name, attempt::helper(id as i32), since, missing);
         checks.extend([
-            helper(
+            tried(
                 "attach_cookie",
                 bpf_func_id::BPF_FUNC_get_attach_cookie,
                 "5.15",
             ),
-            helper("bpf_loop", bpf_func_id::BPF_FUNC_loop, "5.17"),
-            multi(),
-            shedding(),
-            register_writes(),
-            lockdown(),
+            tried("bpf_loop", bpf_func_id::BPF_FUNC_loop, "5.17"),
+            tried(
+                "probe_read_user",
+                bpf_func_id::BPF_FUNC_probe_read_user,
+                "5.5",
+            ),
         ]);
     }
-    checks.push(types());
+    checks.push(types(
+        aya::features().btf().is_some(),
+        || attempt::types().map(drop),
+        missing,
+    ));
     checks
 }
 
-fn refused(name: &'static str, what: &str, error: &io::Error) -> Check {
-    let refused = Check::fatal(name, format!("{what}: {error}"), "nothing can be measured");
+/// Whether programs can be loaded, without which what else there is can't be tried.
+pub(super) fn can_load(checks: &[Check]) -> bool {
+    checks
+        .iter()
+        .any(|check| check.name() == PROGRAMS && check.verdict() == Verdict::Good)
+}
+
+/// What mends a refusal of bpf(2) to a user who lacks these capabilities.
+fn mend(error: &io::Error, missing: &[Capability]) -> String {
     match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => refused.remedy(capability::remedy(&[])),
-        Some(libc::ENOSYS) => refused.remedy(
-            "a kernel with CONFIG_BPF_SYSCALL, or a container whose seccomp profile allows bpf(2)",
-        ),
-        _ => refused.remedy("a newer kernel: goinstr needs Linux 5.17 or newer with BPF"),
+        Some(libc::EPERM | libc::EACCES) if missing.is_empty() => {
+            "goinstr has the capabilities, so a seccomp profile or a security module refuses: let it \
+             allow bpf(2) (docker run --security-opt seccomp=PROFILE, or run goinstr on the machine itself)"
+                .to_owned()
+        }
+        Some(libc::EPERM | libc::EACCES) => capability::remedy(&[]),
+        Some(libc::ENOSYS) => {
+            "a kernel with CONFIG_BPF_SYSCALL, or a container whose seccomp profile allows bpf(2)"
+                .to_owned()
+        }
+        Some(libc::ENOMEM) => {
+            "ulimit -l unlimited, or a larger memory limit of the control group (memory.max)"
+                .to_owned()
+        }
+        _ => "install a newer kernel: goinstr needs Linux 5.17 or newer with BPF".to_owned(),
     }
 }
 
-fn maps<T>(made: io::Result<T>) -> Check {
+fn refused(name: &'static str, what: &str, error: &io::Error, missing: &[Capability]) -> Check {
+    Check::fatal(
+        name,
+        format!("{what}: {error}"),
+        NOTHING,
+        mend(error, missing),
+    )
+}
+
+fn maps(
+    small: io::Result<()>,
+    large: impl FnOnce() -> io::Result<()>,
+    missing: &[Capability],
+) -> Check {
     let name = "bpf_maps";
-    if let Err(error) = made {
-        return refused(name, "BPF maps are refused", &error);
+    if let Err(error) = small {
+        return refused(name, "BPF maps are refused", &error, missing);
     }
-    match attempt::map(bpf_map_type::BPF_MAP_TYPE_ARRAY, LARGE_TABLE, 1) {
-        Ok(_) => Check::good(name, "made one of 8 bytes and one of 8 MiB"),
+    match large() {
+        Ok(()) => Check::good(name, "made one of 8 bytes and one of 8 MiB"),
         Err(error) => Check::limited(
             name,
             format!("one of 8 bytes is made, one of 8 MiB is refused: {error}"),
             "only few functions can be measured at once",
-        )
-        .remedy("ulimit -l unlimited, or a larger memory limit of the control group"),
+            "ulimit -l unlimited, or a larger memory limit of the control group (memory.max)",
+        ),
     }
 }
 
-fn ring_buffer<T>(made: io::Result<T>) -> Check {
+fn ring_buffer(made: io::Result<()>, missing: &[Capability]) -> Check {
     let name = "ring_buffer";
     match made {
-        Ok(_) => Check::good(name, "made one of 64 KiB"),
-        Err(error) => refused(name, "BPF ring buffers are refused", &error),
+        Ok(()) => Check::good(name, "made one of 64 KiB"),
+        Err(error) => refused(name, "BPF ring buffers are refused", &error, missing),
     }
 }
 
-fn programs<T>(loaded: io::Result<T>) -> Check {
-    let name = "bpf_programs";
+fn programs(loaded: io::Result<()>, missing: &[Capability]) -> Check {
     match loaded {
-        Ok(_) => Check::good(name, "loaded one for probes"),
-        Err(error) => refused(name, "BPF programs for probes are refused", &error),
+        Ok(()) => Check::good(PROGRAMS, "loaded one for probes"),
+        Err(error) => refused(
+            PROGRAMS,
+            "BPF programs for probes are refused",
+            &error,
+            missing,
+        ),
     }
 }
 
-fn helper(name: &'static str, helper: bpf_func_id, since: &str) -> Check {
-    match attempt::helper(helper as i32) {
+fn helper(name: &'static str, has: io::Result<bool>, since: &str, missing: &[Capability]) -> Check {
+    match has {
         Ok(true) => Check::good(name, "the kernel has it"),
         Ok(false) => Check::fatal(
             name,
             "the kernel does not have it",
-            "nothing can be measured",
-        )
-        .remedy(format!("a kernel that has it (Linux {since} or newer)")),
-        Err(error) => refused(name, "can't be tried", &error),
-    }
-}
-
-/// Linux 6.6 to 6.9 filter by thread, so that most of a Go program would go unseen; they check the
-/// pid later than the file, while the mended ones refuse a negative pid first.
-fn multi() -> Check {
-    let name = "uprobe_multi";
-    let without =
-        "each site takes a perf event: taking many away takes minutes, so measure few functions";
-    let newer = "a kernel that has it (Linux 6.6 or newer; filtered by process in 6.10 and in later releases of the older ones)";
-    let program = match attempt::program(&IDLE, Attach::UprobeMulti) {
-        Ok(program) => program,
-        Err((error, _)) => {
-            return Check::limited(name, format!("no such programs: {error}"), without)
-                .remedy(newer);
-        }
-    };
-    if attempt::impossible_link(&program, 0).raw_os_error() != Some(libc::EBADF) {
-        return Check::limited(name, "no such links", without).remedy(newer);
-    }
-    if attempt::impossible_link(&program, -1).raw_os_error() != Some(libc::EINVAL) {
-        let detail = "it is there, but filters by thread and not by process";
-        return Check::limited(name, detail, without).remedy(newer);
-    }
-    Check::good(name, "it is there and filters by process")
-}
-
-/// Whether sites are armed by `uprobe.multi` here.
-#[must_use]
-pub fn has_uprobe_multi() -> bool {
-    multi().verdict == Verdict::Good
-}
-
-fn shedding() -> Check {
-    let name = "shedding";
-    let consequence = "a measurement that becomes too costly is ended, instead of going on without what costs most";
-    match newest_first() {
-        Ok(true) => Check::good(name, "of two probes at one place the newer runs first"),
-        Ok(false) => Check::limited(
-            name,
-            "of two probes at one place the older runs first",
-            consequence,
+            NOTHING,
+            format!("a kernel that has it (Linux {since} or newer)"),
         ),
-        Err(error) => Check::limited(name, format!("can't be tried: {error}"), consequence),
+        Err(error) => refused(name, "can't be tried", &error, missing),
     }
 }
 
-fn register_writes() -> Check {
-    let name = "register_writes";
-    let program = [
-        Instruction::ZERO,
-        Instruction::WRITE_REGISTER,
-        Instruction::EXIT,
-    ];
-    match attempt::program(&program, Attach::UprobeMulti) {
-        Ok(_) => Check::good(name, "probes may write registers"),
-        Err((error, _)) => Check::limited(
-            name,
-            format!("probes may not write registers: {error}"),
-            "nothing is wrong: each return costs a single step",
-        )
-        .remedy("a kernel that allows it and is not locked down"),
-    }
-}
-
-/// Which helpers a lockdown takes away: writing to processes at integrity, reading the kernel at
-/// confidentiality (the kernel's security/lockdown/lockdown.c). goinstr uses neither.
-fn lockdown() -> Check {
-    let name = "lockdown";
-    let has = |id: bpf_func_id| attempt::helper(id as i32).unwrap_or(false);
-    let found = if !has(bpf_func_id::BPF_FUNC_probe_read_kernel) {
-        "confidentiality: the kernel's memory is out of reach of programs"
-    } else if !has(bpf_func_id::BPF_FUNC_probe_write_user) {
-        "integrity: programs may not write to processes"
-    } else {
-        "none"
-    };
-    let readable = has(bpf_func_id::BPF_FUNC_probe_read_user);
-    if readable {
-        return Check::good(name, found);
-    }
-    Check::fatal(
-        name,
-        format!("{found}; programs may not read processes either"),
-        "nothing can be measured: a hit's goroutine is read from the process",
-    )
-    .remedy("boot with lockdown=integrity or without")
-}
-
-fn types() -> Check {
+/// Whether the kernel takes types with a program; what it tells of itself is another matter.
+fn types(taken: bool, smallest: impl FnOnce() -> io::Result<()>, missing: &[Capability]) -> Check {
     let name = "btf";
-    // What the kernel is given with a program, and not what it tells of itself.
-    if aya::features().btf().is_some() {
-        Check::good(name, "the kernel takes a program's types")
-    } else {
-        Check::fatal(
+    if taken {
+        return Check::good(name, "the kernel takes a program's types");
+    }
+    let without = "nothing can be measured: bpf_loop wants them";
+    match smallest() {
+        Ok(()) => Check::fatal(
             name,
-            "the kernel takes no types with a program",
-            "nothing can be measured: bpf_loop wants them",
-        )
-        .remedy(capability::remedy(&[]))
+            "the kernel takes types, but not those of functions",
+            without,
+            "a kernel that takes them (Linux 5.17 or newer)",
+        ),
+        Err(error) => Check::fatal(
+            name,
+            format!("the kernel takes no types with a program: {error}"),
+            without,
+            mend(&error, missing),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(error: i32) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(error))
+    }
+
+    fn fatal(check: &Check, says: &str, remedy: &str) {
+        assert_eq!(check.verdict(), Verdict::Fatal, "{check:?}");
+        assert!(check.detail().contains(says), "{check:?}");
+        assert!(check.remedy().unwrap().contains(remedy), "{check:?}");
+    }
+
+    #[test]
+    fn a_refusal_is_a_matter_of_rights_of_the_container_or_of_the_kernel() {
+        let missing = [Capability::Bpf];
+        for judged in [
+            ring_buffer as fn(io::Result<()>, &[Capability]) -> Check,
+            programs,
+            |made, missing| maps(made, || Ok(()), missing),
+            |made, missing| types(false, || made, missing),
+            |made, missing| helper("bpf_loop", made.map(|()| true), "5.17", missing),
+        ] {
+            let eperm = judged(refusal(libc::EPERM), &missing);
+            fatal(&eperm, "not permitted", "setcap cap_bpf");
+            fatal(&judged(refusal(libc::EPERM), &[]), "", "seccomp");
+            fatal(
+                &judged(refusal(libc::ENOSYS), &[]),
+                "",
+                "CONFIG_BPF_SYSCALL",
+            );
+            fatal(&judged(refusal(libc::ENOMEM), &[]), "", "ulimit -l");
+            fatal(&judged(refusal(libc::EINVAL), &missing), "", "5.17");
+        }
+    }
+
+    #[test]
+    fn little_memory_is_less_than_none() {
+        let check = maps(Ok(()), || refusal(libc::ENOMEM), &[]);
+        assert_eq!(check.verdict(), Verdict::Limited);
+        assert!(check.remedy().unwrap().starts_with("ulimit"), "{check:?}");
+    }
+
+    #[test]
+    fn a_helper_that_is_not_there_comes_with_a_newer_kernel() {
+        let check = helper("bpf_loop", Ok(false), "5.17", &[]);
+        fatal(&check, "does not have it", "Linux 5.17");
+    }
+
+    #[test]
+    fn types_that_are_not_enough_are_no_matter_of_rights() {
+        fatal(&types(false, || Ok(()), &[]), "functions", "Linux 5.17");
+    }
+
+    #[test]
+    fn what_all_do_without_is_told_apart_from_what_can_not_be_tried() {
+        assert!(can_load(&[programs(Ok(()), &[])]));
+        assert!(!can_load(&[programs(refusal(libc::EPERM), &[])]));
     }
 }
