@@ -85,15 +85,15 @@ impl BinaryError {
             Self::Read { .. } => "the file may have been cut short, compare it with its original",
             Self::NotElf { .. } => "name the program itself, not a script or an archive",
             Self::UnsupportedElf { .. } => {
-                "goinstr measures 64-bit little-endian x86_64 and aarch64 programs"
+                "choose a 64-bit little-endian x86_64 or aarch64 program, others are not measured"
             }
-            Self::NotGo { .. } => "is it a Go program, and not packed (upx)?",
+            Self::NotGo { .. } => {
+                "choose a Go program; one that is packed (upx) has to be unpacked first"
+            }
             Self::UnknownTable { .. } => {
                 "use a goinstr that knows this Go version, or compare the file with its original"
             }
-            Self::TooOld { .. } => {
-                "goinstr measures programs built by Go 1.17 and later, rebuild it"
-            }
+            Self::TooOld { .. } => "rebuild it by Go 1.17 or later, older ones are not measured",
             Self::Damaged { .. } => "compare it with its original or rebuild it",
             Self::UnknownRuntime { .. } => {
                 "build it with DWARF (without -w), or use a goinstr that knows this Go version"

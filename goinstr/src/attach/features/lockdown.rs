@@ -46,7 +46,7 @@ fn judge(told: &Told, reads_kernel: impl FnOnce() -> io::Result<bool>) -> Check 
             Some("integrity") => Check::noted(
                 name,
                 "integrity: programs may not write to processes",
-                "nothing: goinstr's never do",
+                "goinstr's never do; some kernels then let none make returns either, as register_writes says",
             ),
             Some("confidentiality") => confidential(),
             _ => Check::noted(
@@ -61,15 +61,15 @@ fn judge(told: &Told, reads_kernel: impl FnOnce() -> io::Result<bool>) -> Check 
             Ok(true) => Check::noted(
                 name,
                 format!(
-                    "none or integrity: programs may read the kernel's memory. Which of the two is not known, \
-                     {FOLDER} is not mounted"
+                    "none or integrity: programs may read the kernel's memory. Which of the two is not known before \
+                     mount -t securityfs securityfs {FOLDER}"
                 ),
-                "nothing: goinstr does what both allow",
+                "nothing but what register_writes says: goinstr does what both allow",
             ),
             Err(error) => Check::noted(
                 name,
                 format!(
-                    "not known: {FOLDER} is not mounted, and no program could be tried: {error}"
+                    "not known before mount -t securityfs securityfs {FOLDER}, and no program could be tried: {error}"
                 ),
                 "at worst (confidentiality) time without a CPU counts as running, with --states",
             ),

@@ -41,6 +41,13 @@ fn own_measurement(measured: Result<Costs, AttachError>) -> Check {
                 costs.exit_ns
             ),
         ),
+        // Its words go on with what the remedy says.
+        Err(error @ AttachError::NotPermitted { what }) => Check::fatal(
+            name,
+            format!("the kernel refuses {what}: operation not permitted"),
+            NOTHING,
+            error.remedy(),
+        ),
         Err(error) => Check::fatal(name, error.to_string(), NOTHING, error.remedy()),
     }
 }
