@@ -147,6 +147,55 @@ pub enum AttachError {
     },
 }
 
+impl AttachError {
+    /// What to do next, by itself: where goinstr can't even be measured by itself.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NotPermitted { what } => rights(what, &Capability::missing()),
+            Self::NoBpf | Self::NoBtf | Self::Order | Self::NoWindows => {
+                "install a newer kernel: goinstr needs Linux 5.17 or newer with BPF, and is best from 6.10 on"
+                    .to_owned()
+            }
+            Self::Kernel { needs, .. } => needs.clone(),
+            Self::NoUprobes => {
+                "a kernel with CONFIG_UPROBE_EVENTS and CONFIG_BPF_EVENTS".to_owned()
+            }
+            Self::Map { .. } => {
+                "ulimit -l unlimited, or a larger memory limit of the control group (memory.max)"
+                    .to_owned()
+            }
+            Self::Holder { .. } => {
+                "allow more processes: ulimit -u, or pids.max of the control group".to_owned()
+            }
+            Self::HolderGone => {
+                "find out who kills processes named uprobe-holder, and try again".to_owned()
+            }
+            Self::Calibration { .. } => {
+                "try again when the machine is less busy; --raw --no-guard measures without".to_owned()
+            }
+            Self::TooManySites { .. } => "ulimit -n 65536, or choose fewer functions".to_owned(),
+            Self::ReturnsByKernel { .. } => "leave --ret-by out".to_owned(),
+            Self::Program { .. } | Self::Gone { .. } | Self::Arm { .. } | Self::Features { .. } => {
+                "try --attach-by perf_event; and please report it, with the output of goinstr doctor -vv".to_owned()
+            }
+        }
+    }
+}
+
+/// What mends a refusal to a user who lacks these capabilities.
+fn rights(what: &str, missing: &[Capability]) -> String {
+    match missing {
+        [] if what == ARM_BY_PERF && !Capability::SysAdmin.is_ours() => {
+            capability::remedy(&[Capability::SysAdmin])
+        }
+        [] => "let the seccomp profile or the security module that refuses it allow bpf(2) and perf_event_open(2), or \
+               run goinstr on the machine itself"
+            .to_owned(),
+        _ => capability::remedy(&[]),
+    }
+}
+
 /// The capabilities that are missing, by name; where none is, who else may refuse.
 fn what_it_takes(what: &str) -> String {
     match Capability::missing().as_slice() {
@@ -162,5 +211,52 @@ fn what_it_takes(what: &str) -> String {
             capability::names(missing),
             capability::remedy(&[])
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_says_what_to_do() {
+        let source = || io::Error::from_raw_os_error(libc::ENOMEM);
+        for (error, remedy) in [
+            (AttachError::NoBpf, "5.17"),
+            (AttachError::NoBtf, "5.17"),
+            (AttachError::NoUprobes, "CONFIG_UPROBE_EVENTS"),
+            (
+                AttachError::Kernel {
+                    release: String::new(),
+                    lacks: String::new(),
+                    needs: "a kernel that has it".to_owned(),
+                },
+                "a kernel that has it",
+            ),
+            (
+                AttachError::Map {
+                    what: String::new(),
+                    source: source(),
+                },
+                "ulimit -l",
+            ),
+            (AttachError::Holder { source: source() }, "ulimit -u"),
+            (AttachError::Calibration { source: source() }, "--raw"),
+            (
+                AttachError::TooManySites { sites: 9, limit: 8 },
+                "ulimit -n",
+            ),
+            (
+                AttachError::Program {
+                    program: String::new(),
+                    reason: String::new(),
+                },
+                "--attach-by perf_event",
+            ),
+        ] {
+            assert!(error.remedy().contains(remedy), "{error}");
+        }
+        assert!(rights("to arm", &[Capability::Bpf]).contains("setcap"));
+        assert!(rights("to arm", &[]).contains("seccomp"));
     }
 }

@@ -56,5 +56,8 @@ pub use source::{Inlined, Source, Span};
 pub use sources::SymbolSources;
 pub use stacks::{GoStatus, GoroutineState, Snapshot, goroutines};
 pub use type_name::{type_name, type_package, type_strings};
-pub use verify::{LayoutDoubt, load_bias, prove_layout, verify_layout};
+pub use verify::{
+    LayoutDoubt, load_bias, prove_layout, prove_layout_patiently, verify_layout,
+    verify_layout_patiently,
+};
 pub use walked::{StackReader, Walked, WalkedStack};

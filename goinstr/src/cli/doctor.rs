@@ -44,8 +44,8 @@ pub(super) fn run(typed: Doctor, color: Color) -> Result<(), Failure> {
     }
     let names: Vec<_> = checks
         .iter()
-        .filter(|check| check.verdict == Verdict::Fatal)
-        .map(|check| check.name)
+        .filter(|check| check.verdict() == Verdict::Fatal)
+        .map(Check::name)
         .collect();
     Err(Failure::NothingMeasurable(format!(
         "nothing can be measured: {}; see what each check says to do",
@@ -54,16 +54,15 @@ pub(super) fn run(typed: Doctor, color: Color) -> Result<(), Failure> {
 }
 
 fn of_target(selection: &Selection) -> Vec<Check> {
-    let nothing = |name, error: String| Check::fatal(name, error, "this can't be measured");
     let mut target = match Target::find(selection) {
         Ok(target) => target,
-        Err(error) => return vec![nothing("process", error.to_string())],
+        Err(error) => return vec![doctor::of_failure("process", error.what(), error.remedy())],
     };
     let binary = subject::read(&mut target);
     let mut checks = doctor::of_target(&target);
     match binary {
         Ok(binary) => checks.extend(doctor::of_binary(&target, &binary)),
-        Err(error) => checks.push(nothing("binary", error.to_string())),
+        Err(unread) => checks.push(doctor::of_failure("binary", unread.what, unread.remedy)),
     }
     checks
 }
@@ -71,11 +70,11 @@ fn of_target(selection: &Selection) -> Vec<Check> {
 fn json(mut out: impl Write, checks: &[Check]) -> io::Result<()> {
     for check in checks {
         let line = line::Check {
-            name: check.name,
-            ok: check.verdict == Verdict::Good,
-            detail: &check.detail,
-            consequence: check.consequence.as_deref(),
-            remedy: check.remedy.as_deref(),
+            name: check.name(),
+            ok: check.verdict() == Verdict::Good,
+            detail: check.detail(),
+            consequence: check.consequence(),
+            remedy: check.remedy(),
         };
         Line::Check(line).write(&mut out)?;
     }
@@ -85,11 +84,11 @@ fn json(mut out: impl Write, checks: &[Check]) -> io::Result<()> {
 fn table(mut out: impl Write, checks: &[Check], color: bool) -> io::Result<()> {
     let wide = checks
         .iter()
-        .map(|check| check.name.len())
+        .map(|check| check.name().len())
         .max()
         .unwrap_or(0);
     for check in checks {
-        let (word, style) = match check.verdict {
+        let (word, style) = match check.verdict() {
             Verdict::Good => ("ok", AnsiColor::Green.on_default()),
             Verdict::Limited => ("less", AnsiColor::Yellow.on_default()),
             Verdict::Fatal => ("FAIL", AnsiColor::Red.on_default()),
@@ -98,10 +97,10 @@ fn table(mut out: impl Write, checks: &[Check], color: bool) -> io::Result<()> {
         writeln!(
             out,
             "{style}{word:<4}{style:#}  {:wide$}  {}",
-            check.name,
-            visible(&check.detail)
+            check.name(),
+            visible(check.detail())
         )?;
-        for (what, text) in [("so", &check.consequence), ("do", &check.remedy)] {
+        for (what, text) in [("so", check.consequence()), ("do", check.remedy())] {
             if let Some(text) = text {
                 writeln!(out, "{:6}{:wide$}  {what}: {}", "", "", visible(text))?;
             }

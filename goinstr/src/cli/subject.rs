@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::progress::Progress;
 use crate::binary::{self, BinaryError, GoBinary};
 use crate::plan::{self, Module, Pattern, ProbePlan};
-use crate::target::Target;
+use crate::target::{Target, TargetError};
 
 /// An opened binary and what to call it.
 pub(super) struct Opened {
@@ -50,9 +50,36 @@ impl Subject {
     }
 }
 
+/// Why the Go code of a target can't be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// What is wrong, on what.
+    pub what: String,
+    /// What to do next.
+    pub remedy: String,
+    /// All of it in a line.
+    line: String,
+}
+
+impl From<TargetError> for Unread {
+    fn from(error: TargetError) -> Self {
+        Self {
+            what: error.what(),
+            remedy: error.remedy(),
+            line: error.to_string(),
+        }
+    }
+}
+
+impl From<Unread> for Failure {
+    fn from(unread: Unread) -> Self {
+        Self::failed(unread.line)
+    }
+}
+
 /// Reads the Go code of a target: its executable, or the only Go library of a process that is no
 /// Go program itself, which is then what is measured of it.
-pub(super) fn read(target: &mut Target) -> Result<GoBinary, Failure> {
+pub(super) fn read(target: &mut Target) -> Result<GoBinary, Unread> {
     let reading = Progress::of_unknown("reading the binary");
     let error = match reading.during(|| GoBinary::open(&target.open_path())) {
         Ok(binary) => return Ok(binary),
@@ -61,7 +88,7 @@ pub(super) fn read(target: &mut Target) -> Result<GoBinary, Failure> {
     if !matches!(error, BinaryError::NotGo { .. }) {
         return Err(told(target, &error));
     }
-    let libraries = target.libraries().map_err(Failure::failed)?;
+    let libraries = target.libraries()?;
     let mut found = libraries.into_iter().filter_map(|library| {
         let binary = GoBinary::open(&library.open_path()).ok()?;
         Some((library, binary))
@@ -72,11 +99,16 @@ pub(super) fn read(target: &mut Target) -> Result<GoBinary, Failure> {
             target.measure(library);
             Ok(binary)
         }
-        (Some((first, _)), Some((second, _))) => Err(Failure::failed(format_args!(
-            "several libraries of the process are Go ({}, {}, …): choose one with --exe",
-            first.path().display(),
-            second.path().display()
-        ))),
+        (Some((first, _)), Some((second, _))) => {
+            let what = format!(
+                "several libraries of the process are Go ({}, {}, …)",
+                first.path().display(),
+                second.path().display()
+            );
+            let remedy = "choose one with --exe".to_owned();
+            let line = format!("{what}: {remedy}");
+            Err(Unread { what, remedy, line })
+        }
         (None, _) => Err(told(target, &error)),
     }
 }
@@ -141,14 +173,17 @@ fn plugins(target: &mut Target, program: &GoBinary) -> Result<Vec<Module>, Failu
 }
 
 /// The error with the file called as the process does, not by the descriptor that it is read through.
-fn told(target: &Target, error: &BinaryError) -> Failure {
-    let line = error
-        .to_string()
+fn told(target: &Target, error: &BinaryError) -> Unread {
+    let what = error
+        .what()
         .replace(&text(&target.open_path()), &text(target.exe()));
-    match target.pid() {
-        Some(pid) => Failure::failed(format_args!("process {pid}: {line}")),
-        None => Failure::failed(line),
-    }
+    let what = match target.pid() {
+        Some(pid) => format!("process {pid}: {what}"),
+        None => what,
+    };
+    let remedy = error.remedy().to_owned();
+    let line = format!("{what}; {remedy}");
+    Unread { what, remedy, line }
 }
 
 fn text(path: &Path) -> String {

@@ -1,21 +1,12 @@
 //! The runtime's offsets held against the processes to be measured: by wrong ones every call would
 //! go to a wrong goroutine.
 
-use std::time::{Duration, Instant};
-
 use super::failure::Failure;
 use crate::binary::{
-    GoBinary, LayoutDoubt, LayoutSource, RuntimeLayout, prove_layout, verify_layout,
+    GoBinary, LayoutDoubt, LayoutSource, RuntimeLayout, prove_layout_patiently,
+    verify_layout_patiently,
 };
 use crate::target::{Process, Target};
-
-/// How long a process may take to start Go's runtime: it does so in milliseconds.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-/// How long a process that is to prove a guess is looked at: it must be seen at work.
-const PROOF: Duration = Duration::from_secs(3);
-
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// Holds the layout against the goroutines that there are. A guess has to be proven.
 pub(super) fn verify(
@@ -31,7 +22,7 @@ pub(super) fn verify(
         return prove(processes, binary, layout);
     }
     for process in processes {
-        match patiently(PATIENCE, || verify_layout(binary, layout, process.pid().0)) {
+        match verify_layout_patiently(binary, layout, process.pid().0) {
             Ok(goroutines) => log::info!("runtime offsets agree with {goroutines} goroutines"),
             Err(doubt @ LayoutDoubt::NoGoroutines { .. }) => {
                 log::warn!("the runtime's offsets could not be verified: {doubt}");
@@ -49,7 +40,7 @@ fn prove(processes: &[Process], binary: &GoBinary, layout: &RuntimeLayout) -> Re
     let version = binary.go_version().unwrap_or("its Go version");
     let mut why = "no process runs it".to_owned();
     for process in processes {
-        match patiently(PROOF, || prove_layout(binary, layout, process.pid().0)) {
+        match prove_layout_patiently(binary, layout, process.pid().0) {
             Ok(goroutines) => {
                 log::warn!(
                     "{version} is newer than this goinstr, and the program has no DWARF: the \
@@ -66,22 +57,4 @@ fn prove(processes: &[Process], binary: &GoBinary, layout: &RuntimeLayout) -> Re
          offsets are those of the newest Go known was not proven: {why}; build it with DWARF \
          (without -w), or use a newer goinstr"
     )))
-}
-
-/// Tries again until it succeeds or is contradicted, or the time is over.
-fn patiently(
-    patience: Duration,
-    look: impl Fn() -> Result<usize, LayoutDoubt>,
-) -> Result<usize, LayoutDoubt> {
-    let deadline = Instant::now() + patience;
-    loop {
-        match look() {
-            Err(LayoutDoubt::NoGoroutines { .. } | LayoutDoubt::Unproven { .. })
-                if Instant::now() < deadline =>
-            {
-                std::thread::sleep(PAUSE);
-            }
-            result => return result,
-        }
-    }
 }

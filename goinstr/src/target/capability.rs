@@ -69,10 +69,16 @@ pub fn names(capabilities: &[Capability]) -> String {
 /// How goinstr is given the usual ones and those beside.
 #[must_use]
 pub fn remedy(beside: &[Capability]) -> String {
+    format!("run it with sudo, or: {}", setcap(beside))
+}
+
+/// The command that gives them to goinstr's file, so that whoever runs it has them.
+#[must_use]
+pub fn setcap(beside: &[Capability]) -> String {
     let all = Capability::USUAL.iter().chain(beside);
     let names: Vec<_> = all.map(|c| c.name().to_lowercase()).collect();
     format!(
-        "run it with sudo, or: sudo setcap {}+ep \"$(command -v goinstr)\"",
+        "sudo setcap {}+ep \"$(command -v goinstr)\"",
         names.join(",")
     )
 }
@@ -93,5 +99,11 @@ mod tests {
     fn a_remedy_is_a_command_with_every_name_once() {
         assert!(remedy(&[]).contains("setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep"));
         assert!(remedy(&[Capability::DacReadSearch]).contains(",cap_dac_read_search+ep"));
+    }
+
+    #[test]
+    fn the_readme_has_the_command() {
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(&setcap(&[])), "{}", setcap(&[]));
     }
 }

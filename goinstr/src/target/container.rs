@@ -10,23 +10,33 @@ use super::{Pid, Process};
 /// `OVERLAYFS_SUPER_MAGIC` of the kernel's include/uapi/linux/magic.h.
 const OVERLAYFS: u64 = 0x794c_7630;
 
-/// What differs between a process's surroundings and ours.
+/// What differs between a process's surroundings and ours. `None`: this user may not see it, or the process
+/// has exited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// Its pid in a pid namespace that is not ours.
-    pub pid_inside: Option<Pid>,
+    /// How `/proc` numbers it here and where it lives.
+    pub pids: Option<Pids>,
     /// Whether we are in the machine's own pid namespace, where `/proc` numbers as the kernel does.
     pub ours_is_initial: bool,
     /// Whether its mounts are others than ours, so that its paths don't lead to the same files here.
     pub other_mounts: Option<bool>,
     /// Whether its executable lies on overlayfs.
-    pub overlay: bool,
+    pub overlay: Option<bool>,
     /// Whether it keeps a shadow stack (x86's CET), where the kernel tells.
-    pub shadow_stack: bool,
+    pub shadow_stack: Option<bool>,
+}
+
+/// The pid namespace of a process, beside ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pids {
+    /// Ours.
+    Ours,
+    /// Another, in which it has this pid.
+    Inside(Pid),
 }
 
 impl Container {
-    /// Looks at `process`. What this user may not see is taken for being as usual.
+    /// Looks at `process`.
     #[must_use]
     pub fn of(process: &Process) -> Self {
         let pid = process.pid();
@@ -35,17 +45,20 @@ impl Container {
             let theirs = inode(format!("/proc/{pid}/ns/{which}"))?;
             Some(theirs == inode(format!("/proc/self/ns/{which}"))?)
         };
-        let inside = process.namespace().map(|namespace| namespace.pid_inside);
+        let pids = || match same("pid")? {
+            true => Some(Pids::Ours),
+            false => Some(Pids::Inside(process.namespace()?.pid_inside)),
+        };
         let overlay = File::open(process.executable().open_path())
             .ok()
             .and_then(|file| rustix::fs::fstatfs(file).ok())
-            .is_some_and(|system| u64::try_from(system.f_type) == Ok(OVERLAYFS));
+            .map(|system| u64::try_from(system.f_type) == Ok(OVERLAYFS));
         Self {
-            pid_inside: inside.filter(|_| same("pid") == Some(false)),
+            pids: pids(),
             ours_is_initial: super::namespace::ours_is_initial(),
             other_mounts: same("mnt").map(|same| !same),
             overlay,
-            shadow_stack: Status::read(pid).is_ok_and(|status| status.shadow_stack),
+            shadow_stack: Status::read(pid).ok().map(|status| status.shadow_stack),
         }
     }
 }
@@ -58,7 +71,7 @@ mod tests {
     fn this_process_has_its_own_surroundings() {
         let own = Process::open(Pid(std::process::id())).expect("opens");
         let container = Container::of(&own);
-        assert_eq!(container.pid_inside, None);
+        assert_eq!(container.pids, Some(Pids::Ours));
         assert_eq!(container.other_mounts, Some(false));
     }
 }

@@ -11,64 +11,112 @@ use super::{Capability, Pid, capability};
 /// Candidates that an error lists by name; the rest are a number.
 const LISTED: usize = 20;
 
-/// Why there is no target. Each message is one line: what, on what, what to do next.
+/// Why there is no target. Each message is one line: [what](TargetError::what), on what,
+/// [what to do next](TargetError::remedy).
 #[derive(Debug, Error)]
 pub enum TargetError {
     /// `--pid` names no process (of this pid namespace).
-    #[error(
-        "no process has pid {pid}: give the pid as this machine (or container) numbers it, \
-         `pgrep -a NAME` lists them; or use --name"
-    )]
     NoSuchPid { pid: Pid },
     /// `--pid` names a thread that doesn't lead its process.
-    #[error("{tid} is a thread of process {pid}, not a process: use --pid {pid}")]
     Thread { tid: Pid, pid: Pid },
     /// It was there and is gone.
-    #[error("process {pid} exited while it was looked at: start it again and use its new pid")]
     Vanished { pid: Pid },
     /// It has no userspace.
-    #[error(
-        "process {pid} ({comm}) is a kernel thread: it runs no Go code; choose another process"
-    )]
     KernelThread { pid: Pid, comm: String },
     /// It has exited and waits for its parent.
-    #[error("process {pid} ({comm}) is a zombie: it has exited already; choose its successor")]
     Zombie { pid: Pid, comm: String },
     /// We may not look at it.
-    #[error(
-        "no permission to look at process {pid} ({what}: {source}): {}",
-        what_it_takes()
-    )]
     Permission {
         pid: Pid,
         what: &'static str,
         source: io::Error,
     },
     /// No process has this name.
-    #[error(
-        "no process is named {name:?} (neither its comm nor the base name of its executable): \
-         see `ps -e`, or use --pid{}",
-        hidden(*.unreadable)
-    )]
     NoSuchName { name: String, unreadable: usize },
     /// Several processes have this name.
-    #[error("{} processes are named {name:?}: use --pid with one of {}", .matches.len(), listed(.matches))]
     Ambiguous {
         name: String,
         matches: Vec<Candidate>,
     },
     /// `--exe`'s file can't be opened.
-    #[error("can't open the executable {}: {source}; give the path of a file that this user may read", .path.display())]
     Executable { path: PathBuf, source: io::Error },
     /// `--exe`'s path is no regular file.
-    #[error("{} is not a regular file: give the path of the executable itself", .path.display())]
     NotAFile { path: PathBuf },
     /// `/proc` itself is missing or unlike procfs.
-    #[error("can't read {}: {source}; goinstr needs /proc (mount -t proc proc /proc)", .path.display())]
     Procfs { path: PathBuf, source: io::Error },
     /// The kernel gave us no handle on the process.
-    #[error("can't watch process {pid} (pidfd_open: {source}): goinstr needs Linux 5.3 or newer")]
     Pidfd { pid: Pid, source: io::Error },
+}
+
+impl TargetError {
+    /// What is wrong, on what.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match self {
+            Self::NoSuchPid { pid } => format!("no process has pid {pid}"),
+            Self::Thread { tid, pid } => {
+                format!("{tid} is a thread of process {pid}, not a process")
+            }
+            Self::Vanished { pid } => format!("process {pid} exited while it was looked at"),
+            Self::KernelThread { pid, comm } => {
+                format!("process {pid} ({comm}) is a kernel thread")
+            }
+            Self::Zombie { pid, comm } => format!("process {pid} ({comm}) is a zombie"),
+            Self::Permission { pid, what, source } => {
+                format!("no permission to look at process {pid} ({what}: {source})")
+            }
+            Self::NoSuchName { name, .. } => format!(
+                "no process is named {name:?} (neither its comm nor the base name of its executable)"
+            ),
+            Self::Ambiguous { name, matches } => {
+                format!("{} processes are named {name:?}", matches.len())
+            }
+            Self::Executable { path, source } => {
+                format!("can't open the executable {}: {source}", path.display())
+            }
+            Self::NotAFile { path } => format!("{} is not a regular file", path.display()),
+            Self::Procfs { path, source } => format!("can't read {}: {source}", path.display()),
+            Self::Pidfd { pid, source } => {
+                format!("can't watch process {pid} (pidfd_open: {source})")
+            }
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NoSuchPid { .. } => {
+                "give the pid as this machine (or container) numbers it, `pgrep -a NAME` lists them; or use --name"
+                    .to_owned()
+            }
+            Self::Thread { pid, .. } => format!("use --pid {pid}"),
+            Self::Vanished { .. } => "start it again and use its new pid".to_owned(),
+            Self::KernelThread { .. } => "it runs no Go code; choose another process".to_owned(),
+            Self::Zombie { .. } => "it has exited already; choose its successor".to_owned(),
+            Self::Permission { .. } => what_it_takes(),
+            Self::NoSuchName { unreadable, .. } => {
+                format!("see `ps -e`, or use --pid{}", hidden(*unreadable))
+            }
+            Self::Ambiguous { matches, .. } => format!("use --pid with one of {}", listed(matches)),
+            Self::Executable { .. } => {
+                "give the path of a file that this user may read".to_owned()
+            }
+            Self::NotAFile { .. } => "give the path of the executable itself".to_owned(),
+            Self::Procfs { .. } => "goinstr needs /proc (mount -t proc proc /proc)".to_owned(),
+            Self::Pidfd { .. } => "goinstr needs Linux 5.3 or newer".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let between = match self {
+            Self::Executable { .. } | Self::Procfs { .. } => ';',
+            _ => ':',
+        };
+        write!(f, "{}{between} {}", self.what(), self.remedy())
+    }
 }
 
 /// One of several processes that a name means.

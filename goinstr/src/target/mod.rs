@@ -21,7 +21,7 @@ mod started;
 use std::path::{Path, PathBuf};
 
 pub use capability::Capability;
-pub use container::Container;
+pub use container::{Container, Pids};
 pub use cpu_clock::CpuClock;
 pub use error::{Candidate, TargetError};
 pub use executable::{Executable, ImageId};

@@ -1,14 +1,16 @@
-//! Running a command as another user with chosen capabilities: by setpriv(1).
+//! Running a command as another user with chosen capabilities: by setpriv(1), or by those of its file.
 
 use std::{
     ffi::OsString,
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use goinstr::target::{Capability, capability};
+use rustix::fs::{XattrFlags, setxattr};
 
 /// A user that nothing else runs as.
 pub const GOINSTRS: u32 = 61_234;
@@ -49,6 +51,68 @@ pub fn goinstr_with(folder: &Path, capabilities: &[&str]) -> Result<Command> {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).arg(goinstr);
     Ok(command)
+}
+
+/// A goinstr that has these capabilities beside the usual ones by its file, given by the command that goinstr and
+/// the README name; and a command that runs it as [`GOINSTRS`], who has none.
+///
+/// Unlike one that was given them by its parent, such a process is nobody's to look at: its files in `/proc` are
+/// root's.
+pub fn goinstr_by_file(
+    folder: &Path,
+    beside: &[Capability],
+) -> Result<impl Fn() -> Command + use<>> {
+    let goinstr = readable_copy(&super::measurement::goinstr(), folder, 0o755)?;
+    let line = capability::setcap(beside);
+    let line = line.strip_prefix("sudo ").context("not by sudo")?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}:/usr/sbin:/sbin", folder.display());
+    let shell = |line: &str| {
+        Command::new("sh")
+            .args(["-c", line])
+            .env("PATH", &path)
+            .output()
+    };
+    if shell("command -v setcap")?.status.success() {
+        let output = shell(line)?;
+        ensure!(output.status.success(), "{line}: {output:?}");
+    } else {
+        let names = line
+            .split_ascii_whitespace()
+            .nth(1)
+            .context("no capabilities")?;
+        set_file_capabilities(&goinstr, names)?;
+    }
+    Ok(move || {
+        let mut command = Command::new(&goinstr);
+        command.uid(GOINSTRS).gid(GOINSTRS);
+        command
+    })
+}
+
+/// What setcap(8) does: `struct vfs_cap_data` of the kernel's include/uapi/linux/capability.h.
+fn set_file_capabilities(file: &Path, names: &str) -> Result<()> {
+    const REVISION_2: u32 = 0x0200_0000;
+    const EFFECTIVE: u32 = 1;
+    let names = names.strip_suffix("+ep").context("another set")?;
+    let mut permitted = 0u64;
+    for name in names.split(',') {
+        permitted |= 1
+            << match name {
+                "cap_dac_read_search" => 2,
+                "cap_sys_ptrace" => 19,
+                "cap_sys_admin" => 21,
+                "cap_perfmon" => 38,
+                "cap_bpf" => 39,
+                _ => bail!("an unknown capability: {name}"),
+            };
+    }
+    let [low, high] = [permitted, permitted >> 32].map(|half| half as u32);
+    // Each half with what may be inherited.
+    let words = [REVISION_2 | EFFECTIVE, low, 0, high, 0];
+    let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    setxattr(file, "security.capability", &bytes, XattrFlags::empty())
+        .with_context(|| format!("can't give capabilities to {}", file.display()))
 }
 
 /// A folder that every user may enter, wherever the tests' own lies.

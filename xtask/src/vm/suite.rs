@@ -5,7 +5,7 @@ use super::{guest::MARK, machine::Kernel};
 /// The live tests that a guest runs. Left out are those that need a Go toolchain or a C compiler
 /// there or compare times, and most others: to load the kernel program takes the verifier up to a
 /// minute under emulation. `--test` runs any of those for which there are targets.
-pub const TESTS: [&str; 15] = [
+pub const TESTS: [&str; 16] = [
     "panic::recovered_at_every_depth",
     "stack::growth_in_the_middle_of_calls_counts_once",
     "lifetime::children_of_the_target_are_not_counted",
@@ -21,6 +21,7 @@ pub const TESTS: [&str; 15] = [
     "returning::grow_by_the_program",
     "returning::goexit_by_the_program",
     "faults::the_wall_clock_jumps",
+    "doctor::a_live_process_passes_every_check",
 ];
 
 /// The Go programs that these measure: `testdata/targets/NAME`.

@@ -135,6 +135,25 @@ pub(super) fn program(
     })
 }
 
+/// Gives the kernel the smallest types that there are: `int`, as Documentation/bpf/btf.rst has it.
+pub(super) fn types() -> io::Result<OwnedFd> {
+    const HEADER: u32 = 24;
+    const STRINGS: &[u8; 5] = b"\0int\0";
+    // Magic and version; then the header's length, where types and strings are and how long.
+    let header = [0x0001_eb9f, HEADER, 0, 16, 16, STRINGS.len() as u32];
+    // Name, kind, bytes; signed, of 32 bits.
+    let int = [1, 1 << 24, 4, 1 << 24 | 32];
+    let words = header.into_iter().chain(int);
+    let mut bytes: Vec<u8> = words.flat_map(u32::to_ne_bytes).collect();
+    bytes.extend(STRINGS);
+    let mut attr = zeroed();
+    // SAFETY: the variant that BPF_BTF_LOAD reads; it was zeroed as a whole.
+    let fields = unsafe { &mut attr.__bindgen_anon_7 };
+    fields.btf = bytes.as_ptr() as u64;
+    fields.btf_size = u32::try_from(bytes.len()).unwrap_or(0);
+    bpf(bpf_cmd::BPF_BTF_LOAD, &attr)
+}
+
 /// Whether probes have a helper. Its arguments are wrong, but the verifier looks at them only
 /// where it knows the helper.
 pub(super) fn helper(number: i32) -> io::Result<bool> {

@@ -11,19 +11,27 @@ pub enum Verdict {
     Fatal,
 }
 
-/// One thing that was checked.
+/// One thing that was checked. It is made by the functions here alone, so that none that is not good is without
+/// what follows and what mends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Its name, as scripts know it.
-    pub name: &'static str,
-    /// How it came out.
-    pub verdict: Verdict,
-    /// What was found.
-    pub detail: String,
-    /// What follows, where that is worth a word.
-    pub consequence: Option<String>,
-    /// The command that mends it, or what else does.
-    pub remedy: Option<String>,
+    name: &'static str,
+    detail: String,
+    found: Found,
+}
+
+/// How it came out, with what has to be said of that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Found {
+    Good { consequence: Option<String> },
+    Limited(Mend),
+    Fatal(Mend),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mend {
+    consequence: String,
+    remedy: String,
 }
 
 impl Check {
@@ -31,10 +39,23 @@ impl Check {
     pub fn good(name: &'static str, detail: impl Into<String>) -> Self {
         Self {
             name,
-            verdict: Verdict::Good,
             detail: detail.into(),
-            consequence: None,
-            remedy: None,
+            found: Found::Good { consequence: None },
+        }
+    }
+
+    /// All is well, and what follows is worth a word.
+    pub fn noted(
+        name: &'static str,
+        detail: impl Into<String>,
+        consequence: impl Into<String>,
+    ) -> Self {
+        Self {
+            name,
+            detail: detail.into(),
+            found: Found::Good {
+                consequence: Some(consequence.into()),
+            },
         }
     }
 
@@ -43,11 +64,12 @@ impl Check {
         name: &'static str,
         detail: impl Into<String>,
         consequence: impl Into<String>,
+        remedy: impl Into<String>,
     ) -> Self {
         Self {
-            verdict: Verdict::Limited,
-            consequence: Some(consequence.into()),
-            ..Self::good(name, detail)
+            name,
+            detail: detail.into(),
+            found: Found::Limited(Mend::new(consequence, remedy)),
         }
     }
 
@@ -56,24 +78,70 @@ impl Check {
         name: &'static str,
         detail: impl Into<String>,
         consequence: impl Into<String>,
+        remedy: impl Into<String>,
     ) -> Self {
         Self {
-            verdict: Verdict::Fatal,
-            ..Self::limited(name, detail, consequence)
+            name,
+            detail: detail.into(),
+            found: Found::Fatal(Mend::new(consequence, remedy)),
         }
     }
 
-    /// What follows.
+    /// Its name, as scripts know it.
     #[must_use]
-    pub fn consequence(mut self, consequence: impl Into<String>) -> Self {
-        self.consequence = Some(consequence.into());
-        self
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
-    /// What mends it.
+    /// How it came out.
     #[must_use]
-    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+    pub fn verdict(&self) -> Verdict {
+        match self.found {
+            Found::Good { .. } => Verdict::Good,
+            Found::Limited(_) => Verdict::Limited,
+            Found::Fatal(_) => Verdict::Fatal,
+        }
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What follows: always where it is not good, else where that is worth a word.
+    #[must_use]
+    pub fn consequence(&self) -> Option<&str> {
+        match &self.found {
+            Found::Good { consequence } => consequence.as_deref(),
+            Found::Limited(mend) | Found::Fatal(mend) => Some(&mend.consequence),
+        }
+    }
+
+    /// The command that mends it, or what else does: always where it is not good.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&str> {
+        match &self.found {
+            Found::Good { .. } => None,
+            Found::Limited(mend) | Found::Fatal(mend) => Some(&mend.remedy),
+        }
+    }
+
+    /// The same, said of somebody.
+    #[must_use]
+    pub fn of(mut self, whom: &str) -> Self {
+        self.detail = format!("{whom}: {}", self.detail);
         self
+    }
+}
+
+impl Mend {
+    fn new(consequence: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let (consequence, remedy) = (consequence.into(), remedy.into());
+        debug_assert!(!consequence.is_empty() && !remedy.is_empty());
+        Self {
+            consequence,
+            remedy,
+        }
     }
 }

@@ -9,11 +9,10 @@ use crate::target::{Capability, capability};
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        paranoid(),
+        judge_paranoid(perf_event_paranoid(), Capability::Perfmon.is_ours()),
         unprivileged(),
         memlock(),
         open_files(),
-        shadow_stacks(),
     ]
 }
 
@@ -21,24 +20,30 @@ fn number(path: &str) -> Option<i64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-fn paranoid() -> Check {
+/// How little the kernel lets users do with perf events; `None`: it has none, or doesn't tell.
+pub(super) fn perf_event_paranoid() -> Option<i64> {
+    number("/proc/sys/kernel/perf_event_paranoid")
+}
+
+/// A uprobe takes the capability at every level, −1 too (the kernel's kernel/events/core.c,
+/// `perf_uprobe_event_init`), so that the level binds nobody who can do anything here.
+fn judge_paranoid(level: Option<i64>, has_perfmon: bool) -> Check {
     let name = "perf_event_paranoid";
-    let Some(level) = number("/proc/sys/kernel/perf_event_paranoid") else {
-        return Check::limited(
+    match (level, has_perfmon) {
+        (Some(level), true) => Check::good(name, format!("{level}, which CAP_PERFMON overrides")),
+        (Some(level), false) => Check::limited(
             name,
-            "this kernel has no perf events",
-            "there is no way to arm but uprobe.multi",
-        );
-    };
-    if !Capability::Perfmon.is_ours() {
-        return Check::limited(
+            format!("{level}; probes take CAP_PERFMON at every level, and this user lacks it"),
+            "the kernel refuses programs at probes",
+            capability::remedy(&[]),
+        ),
+        (None, _) => Check::limited(
             name,
-            level.to_string(),
-            "it binds this user, who lacks CAP_PERFMON",
-        )
-        .remedy(capability::remedy(&[]));
+            "this kernel has no perf events, or hides /proc/sys",
+            "--attach-by perf_event can't be used without them: there is no way to arm but uprobe.multi",
+            "a kernel with CONFIG_PERF_EVENTS where there is no uprobe.multi; else nothing need be done",
+        ),
     }
-    Check::good(name, format!("{level}, which CAP_PERFMON overrides"))
 }
 
 fn unprivileged() -> Check {
@@ -64,24 +69,26 @@ fn open_files() -> Check {
     Check::good("open_files", text)
 }
 
-/// `ARCH_SHSTK_STATUS` of the kernel's arch/x86/include/uapi/asm/prctl.h, which a kernel without
-/// user shadow stacks does not know.
-#[cfg(target_arch = "x86_64")]
-fn shadow_stacks() -> Check {
-    const ARCH_SHSTK_STATUS: libc::c_int = 0x5005;
-    let mut features = 0u64;
-    // SAFETY: the command writes one word to the address.
-    let result =
-        unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SHSTK_STATUS, &raw mut features) };
-    let found = if result == 0 {
-        "the kernel has them; a process that uses them is measured by single-stepped returns"
-    } else {
-        "the kernel has none"
-    };
-    Check::good("shadow_stacks", found)
-}
+#[cfg(test)]
+mod tests {
+    use super::{super::Verdict, *};
 
-#[cfg(not(target_arch = "x86_64"))]
-fn shadow_stacks() -> Check {
-    Check::good("shadow_stacks", "not looked at on this architecture")
+    #[test]
+    fn the_level_is_not_what_binds() {
+        for level in [-1, 2, 4] {
+            let good = judge_paranoid(Some(level), true);
+            assert_eq!(good.verdict(), Verdict::Good);
+            let lacking = judge_paranoid(Some(level), false);
+            assert_eq!(lacking.verdict(), Verdict::Limited);
+            assert!(lacking.detail().starts_with(&level.to_string()));
+            assert!(lacking.remedy().unwrap().contains("cap_perfmon"));
+        }
+    }
+
+    #[test]
+    fn no_perf_events_are_no_obstacle_by_themselves() {
+        let check = judge_paranoid(None, true);
+        assert_eq!(check.verdict(), Verdict::Limited);
+        assert!(check.remedy().unwrap().contains("CONFIG_PERF_EVENTS"));
+    }
 }

@@ -1,17 +1,23 @@
 //! What this kernel lets this user do, found out by trying.
 //!
 //! In: nothing. Out: [`Check`]s. Each feature is tried with the smallest program, map or link that
-//! needs it; nothing is inferred from a version, and nothing is left behind.
+//! needs it; nothing is inferred from a version, and nothing is left behind. What a trial gave is judged by
+//! a function that only takes that, so that what other kernels say can be tested on any.
 
+mod arming;
 mod attempt;
 mod check;
-mod kernel;
 mod limits;
+mod lockdown;
+mod needed;
 mod order;
+mod own_event;
+mod returns;
 mod rights;
+mod thread_ids;
 
+pub use arming::has_uprobe_multi;
 pub use check::{Check, Verdict};
-pub use kernel::has_uprobe_multi;
 pub use order::newest_first;
 
 use std::io;
@@ -30,7 +36,7 @@ pub(super) fn refused(program: &str, source: &io::Error, words: &str) -> AttachE
         .lines()
         .rev()
         .find(|line| !(line.is_empty() || STATISTICS.iter().any(|begin| line.starts_with(begin))));
-    match lacking(&kernel::checks()) {
+    match lacking(&needed::checks()) {
         Some((lacks, needs)) => AttachError::Kernel {
             release: rustix::system::uname()
                 .release()
@@ -50,25 +56,30 @@ pub(super) fn refused(program: &str, source: &io::Error, words: &str) -> AttachE
 fn lacking(checks: &[Check]) -> Option<(String, String)> {
     let fatal: Vec<_> = checks
         .iter()
-        .filter(|check| check.verdict == Verdict::Fatal)
+        .filter(|check| check.verdict() == Verdict::Fatal)
         .collect();
     let found: Vec<_> = fatal
         .iter()
-        .map(|check| format!("{}: {}", check.name, check.detail))
+        .map(|check| format!("{}: {}", check.name(), check.detail()))
         .collect();
-    let remedy = fatal.last()?.remedy.clone();
-    Some((
-        found.join(", "),
-        remedy.unwrap_or_else(|| "a newer kernel".to_owned()),
-    ))
+    let remedy = fatal.last()?.remedy()?;
+    Some((found.join(", "), remedy.to_owned()))
 }
 
 /// All checks of the kernel and of this user's rights, the most basic first.
 #[must_use]
 pub fn checks() -> Vec<Check> {
     let mut checks = vec![rights::check()];
-    checks.extend(kernel::checks());
+    let needed = needed::checks();
+    let can_load = needed::can_load(&needed);
+    checks.extend(needed);
+    if can_load {
+        checks.extend(arming::checks());
+        checks.extend([returns::register_writes(), lockdown::check()]);
+    }
+    checks.push(thread_ids::check());
     checks.extend(limits::checks());
+    checks.push(returns::shadow_stacks());
     checks
 }
 
@@ -79,15 +90,15 @@ mod tests {
     #[test]
     fn what_a_kernel_lacks_is_named_with_what_has_it() {
         let good = Check::good("ring_buffer", "made one");
-        let limited = Check::limited("uprobe_multi", "no such links", "slower");
+        let limited = Check::limited("uprobe_multi", "no such links", "slower", "a newer kernel");
         assert_eq!(lacking(&[good.clone(), limited.clone()]), None);
         let fatal = |name, since: &str| {
             Check::fatal(
                 name,
                 "the kernel does not have it",
                 "nothing can be measured",
+                format!("a kernel that has it (Linux {since} or newer)"),
             )
-            .remedy(format!("a kernel that has it (Linux {since} or newer)"))
         };
         let checks = [
             good,

@@ -11,12 +11,18 @@ mod tests;
 
 use super::{GoBinary, RuntimeLayout};
 pub(super) use process::{Goroutine, Process};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Looks at a process before a contradiction is believed.
 const LOOKS: u32 = 40;
 /// Longer than a goroutine takes to change hands, each time.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// How long a process may take to start Go's runtime: it does so in milliseconds.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a process that is to prove a guess is looked at: it must be seen at work.
+const PROOF: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(10);
 
 pub use process::load_bias;
 
@@ -43,6 +49,68 @@ pub enum LayoutDoubt {
         "process {pid} does not show where {field} is at this moment; try again while it has work to do"
     )]
     Unproven { pid: u32, field: &'static str },
+}
+
+impl LayoutDoubt {
+    /// What to do next.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Memory { pid, .. } => format!(
+                "run it with sudo or give goinstr CAP_SYS_PTRACE; and see whether it still runs: ps -p {pid}"
+            ),
+            Self::NotLoaded { pid } => format!(
+                "choose by --pid {pid} alone what it runs, or start it again to have it run this file"
+            ),
+            Self::NoGoroutines { pid } => format!(
+                "try again when it has started: goinstr doctor --pid {pid}"
+            ),
+            Self::Contradicted { pid, .. } => format!(
+                "start it again from the file that it is to run; if it does run that, please report what \
+                 `goinstr inspect --pid {pid}` prints"
+            ),
+            Self::Unproven { .. } => {
+                "try again while it has work to do, build it with DWARF (without -w), or use a newer goinstr"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// Tries again until it succeeds or is contradicted, or the time is over.
+fn patiently(
+    patience: Duration,
+    look: impl Fn() -> Result<usize, LayoutDoubt>,
+) -> Result<usize, LayoutDoubt> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match look() {
+            Err(LayoutDoubt::NoGoroutines { .. } | LayoutDoubt::Unproven { .. })
+                if Instant::now() < deadline =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// As [`verify_layout`], where the process may only be about to start Go's runtime.
+pub fn verify_layout_patiently(
+    binary: &GoBinary,
+    layout: &RuntimeLayout,
+    pid: u32,
+) -> Result<usize, LayoutDoubt> {
+    patiently(PATIENCE, || verify_layout(binary, layout, pid))
+}
+
+/// As [`prove_layout`], where the process may have to be seen at work.
+pub fn prove_layout_patiently(
+    binary: &GoBinary,
+    layout: &RuntimeLayout,
+    pid: u32,
+) -> Result<usize, LayoutDoubt> {
+    patiently(PROOF, || prove_layout(binary, layout, pid))
 }
 
 /// Holds `layout`, which is known to be that of the program's Go version, against the goroutines of
