@@ -11,6 +11,8 @@ mod difference;
 mod exponential;
 mod folded;
 mod forest;
+#[cfg(test)]
+mod hostile;
 mod html;
 mod human;
 mod inflight;
