@@ -6,7 +6,7 @@ use goinstr::aggregate::Profile;
 use goinstr::sink::{ProfileFormat, cover_saved, visible};
 
 /// Lines that are written.
-const LINES: usize = 10_000;
+const LINES: u64 = 10_000;
 
 pub fn saved_coverage(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
@@ -14,8 +14,9 @@ pub fn saved_coverage(input: &[u8]) {
         return;
     };
     // Bounded, and still more than a fuzzer has time for.
-    let lines = profile.files.values().map(|file| file.by_line().len());
-    if lines.sum::<usize>() > LINES {
+    let blocks = profile.files.values().flat_map(|file| file.blocks.keys());
+    let lines = blocks.map(|block| u64::from(block.end.0 - block.start.0));
+    if lines.sum::<u64>() > LINES {
         return;
     }
     let mut out = Vec::new();
