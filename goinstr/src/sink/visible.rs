@@ -16,9 +16,21 @@ pub(super) fn steers(c: char) -> bool {
 
 /// Whether no character [`steers`]: said of nearly every text, at the cost of a look at its bytes.
 pub(super) fn is_harmless(text: &str) -> bool {
-    // Without a branch a byte: this is asked of every string of every line.
-    let plain = |all: bool, byte: u8| all & matches!(byte, b' '..=b'~');
-    text.bytes().fold(true, plain) || !text.chars().any(steers)
+    is_plain(text.as_bytes()) || !text.chars().any(steers)
+}
+
+/// Whether all bytes are printable characters of ASCII. Eight at once, and no branch between: this is asked of every
+/// string of every line.
+fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // The highest bit of a byte that is beyond `~`, or before the blank.
+    let odd_eight = |w: u64| w | w.wrapping_add(ONES) | (w.wrapping_sub(0x20 * ONES) & !w);
+    let odd_one = |b: u8| b | b.wrapping_add(1) | (b.wrapping_sub(0x20) & !b);
+    let (eights, rest) = bytes.as_chunks();
+    let eights = eights.iter().map(|&eight| u64::from_ne_bytes(eight));
+    let eights = eights.fold(0, |odd, eight| odd | odd_eight(eight));
+    let rest = rest.iter().fold(0, |odd, &byte| odd | odd_one(byte));
+    eights & (ONES << 7) == 0 && rest & 0x80 == 0
 }
 
 /// The text with whatever could steer a terminal or reorder its line spelt out.
@@ -42,6 +54,21 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_that_is_not_plain_is_seen_wherever_it_stands() {
+        for length in 1..20 {
+            for (at, byte) in (0..length).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+                for others in [b' ', b'x', b'~'] {
+                    let mut bytes = vec![others; length];
+                    bytes[at] = byte;
+                    let plain = matches!(byte, b' '..=b'~');
+                    assert_eq!(is_plain(&bytes), plain, "{byte} at {at} of {length}");
+                }
+            }
+        }
+        assert!(is_plain(b""));
+    }
 
     #[test]
     fn nothing_steers_the_terminal() {
