@@ -636,12 +636,12 @@ fn on_a_terminal(pager: &str, arguments: &str) -> Option<String> {
 fn a_list_on_a_terminal_is_paged_by_the_user_s_pager() {
     let Some(names) = names() else { return };
     let dir = tempfile::tempdir().expect("tempdir");
-    let paged = dir.path().join("paged");
+    let paged = dir.path().join("what is paged");
     let names = text(&names);
     let list = stdout(&goinstr(&["list", names, "main.*"]).success());
     let arguments = format!("'{names}' 'main.*'");
-    // With arguments, as PAGER may have.
-    let pager = format!("cat > '{}'", text(&paged));
+    // With arguments, as PAGER may have, quoted.
+    let pager = format!("dd status=none 'of={}'", text(&paged));
     let Some(shown) = on_a_terminal(&pager, &arguments) else {
         return;
     };
@@ -650,6 +650,20 @@ fn a_list_on_a_terminal_is_paged_by_the_user_s_pager() {
 
     // A reader who has seen enough is no error.
     on_a_terminal("true", &arguments);
+    // No shell is asked: this is the name of a program, and there is none.
+    let marked = dir.path().join("marked");
+    for pager in [
+        "true;touch $MARKED",
+        "true|touch $MARKED",
+        "`touch $MARKED`",
+    ] {
+        let pager = pager
+            .replace("$MARKED", text(&marked))
+            .replace(' ', "${IFS}");
+        let shown = on_a_terminal(&pager, &arguments).expect("a terminal");
+        assert!(shown.contains("main.outer"), "{shown}");
+        assert!(!marked.exists(), "{pager} was run by a shell");
+    }
     let shown = on_a_terminal("cat", &arguments).expect("a terminal");
     assert!(shown.contains("main.outer"), "{shown}");
     // JSON is for scripts, and a file or a pipe is no terminal.

@@ -68,6 +68,12 @@ impl Block {
     pub fn line(&self) -> Option<u32> {
         (*self == Self::of_line(self.start.0)).then_some(self.start.0)
     }
+
+    /// The number of its lines, as far as they are believed.
+    pub(super) fn lines(&self) -> u64 {
+        let more = self.end.0.saturating_sub(self.start.0);
+        u64::from(more.min(LONGEST_BLOCK)) + 1
+    }
 }
 
 impl Profile {
@@ -174,7 +180,7 @@ impl ProfileFile {
                 (line, 1 | 2) if line > block.start.0 => line - 1,
                 (line, _) => line,
             };
-            // A profile may be anyone's: no block is longer than the longest file of source.
+            // A profile may be anyone's.
             for line in block.start.0..=last.min(block.start.0.saturating_add(LONGEST_BLOCK)) {
                 *lines.entry(line).or_default() |= ran;
             }
@@ -212,7 +218,7 @@ impl ProfileFile {
 }
 
 /// Lines of the longest block that is believed.
-const LONGEST_BLOCK: u32 = 1 << 20;
+const LONGEST_BLOCK: u32 = 1 << 17;
 
 #[cfg(test)]
 mod tests {

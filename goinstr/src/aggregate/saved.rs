@@ -28,6 +28,10 @@ pub enum SavedError {
     Empty,
 }
 
+/// Lines of all blocks together that are believed: what is made of a profile has them one by one, and a few bytes can
+/// say that there are as many as they like.
+const MOST_LINES: u64 = 4_000_000;
+
 /// The lines of JSON that matter here.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -120,6 +124,7 @@ impl Profile {
     /// `file:line.column,line.column statements count`: `golang.org/x/tools/cover`, `profile.go`.
     fn parse_go(text: &str) -> Result<Self, SavedError> {
         let mut profile = Self::default();
+        let mut lines: u64 = 0;
         for (number, text) in text.lines().enumerate() {
             // Profiles that were put together by `cat` have several such lines.
             if text.is_empty() || text.starts_with("mode:") {
@@ -132,7 +137,19 @@ impl Profile {
             let file = profile.file(file);
             match block.line() {
                 Some(line) => *file.lines.entry(line).or_default() |= ran,
-                None => *file.blocks.entry(block).or_default() |= ran,
+                None => {
+                    let known = file.blocks.entry(block).or_insert_with(|| {
+                        lines += block.lines();
+                        false
+                    });
+                    *known |= ran;
+                }
+            }
+            if lines > MOST_LINES {
+                return Err(SavedError::Line {
+                    line: number + 1,
+                    what: "one too many: so many lines no program has",
+                });
             }
         }
         Ok(profile)
@@ -159,9 +176,24 @@ fn block(text: &str) -> Option<(&str, Block, bool)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_few_bytes_are_not_lines_without_end() {
+        let mut text = "mode: set\n".to_owned();
+        for file in 0..100 {
+            let _ = writeln!(text, "a/{file}.go:1.5,900000.2 1 1");
+        }
+        let refused = Profile::parse(&text).expect_err("refused").to_string();
+        assert!(refused.contains("line 32 is one too many"), "{refused}");
+        // The same once more is no more.
+        let again = "a/a.go:1.5,900000.2 1 1\n".repeat(100);
+        Profile::parse(&format!("mode: set\n{again}")).expect("a profile");
+    }
 
     #[test]
     fn a_go_profile_has_blocks_and_goinstrs_own_has_lines() {

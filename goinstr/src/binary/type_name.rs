@@ -47,10 +47,11 @@ pub fn type_name(
     let offset = i32::from_le_bytes(*description.get(STR..)?.first_chunk()?);
     let star = description.get(TFLAG)? & EXTRA_STAR != 0;
     let text = text(&read, types.wrapping_add_signed(i64::from(offset)))?;
-    match text.strip_prefix('*') {
-        Some(without) if star => Some(without.to_owned()),
-        _ => (!text.is_empty()).then_some(text),
-    }
+    let name = match text.strip_prefix('*') {
+        Some(without) if star => without.to_owned(),
+        _ => text,
+    };
+    (!name.is_empty()).then_some(name)
 }
 
 /// The strings that begin in the first [`WITHIN`] bytes of the structure that a value of the type at `address` is,
@@ -212,6 +213,7 @@ mod tests {
     fn what_is_no_name_is_none() {
         assert_eq!(named(&[]), None);
         assert_eq!(named(&memory(0, b"")), None);
+        assert_eq!(named(&memory(2, b"*")), None);
         assert_eq!(named(&memory(0, b"\xff\xfe")), None);
         assert_eq!(named(&memory(0, b"main.Order")[..0x45]), None);
         let mut far = memory(0, b"main.Order");

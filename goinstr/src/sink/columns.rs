@@ -1,6 +1,7 @@
 //! The columns of the table of functions: what each says, and which go first on a narrow screen.
 
 use super::human::{count, duration, rate};
+use super::visible::visible;
 use crate::aggregate::{FunctionReport, Mode, Report, States};
 
 /// By what the rows are sorted, largest first.
@@ -186,7 +187,7 @@ fn reason(figures: &FunctionReport) -> String {
     let top = figures.states.as_ref().and_then(|states| {
         let (name, ns) = states.top_reason()?;
         // What took less than a hundredth is no reason.
-        (u128::from(ns) * 100 >= u128::from(states.total_ns())).then(|| name.to_owned())
+        (u128::from(ns) * 100 >= u128::from(states.total_ns())).then(|| visible(name).into_owned())
     });
     top.unwrap_or_else(|| "-".to_owned())
 }

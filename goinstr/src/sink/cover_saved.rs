@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::cover::Share;
-use super::human::{count, percent, things, visible};
+use super::human::{count, percent, things};
 use super::line::{self, Line};
+use super::visible::visible;
 use crate::aggregate::Profile;
 
 /// Lines that follow each other without a gap, as people write them.

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::cover::{CoverSink, Share, by_package, lines_by_function};
-use super::human::{count, duration, percent, things, visible};
+use super::human::{count, duration, percent, things};
+use super::visible::visible;
 use crate::aggregate::{CoverLedger, CoverReport, Coverage, End, SessionInfo};
 use crate::plan::{CoverFunction, CoverPlan, Location};
 

@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::human::{count, duration};
+use super::json_text;
 use super::samples::Gathered;
+use super::visible::visible;
 use crate::aggregate::{Difference, Moved, Verdict, compare, judge};
 
 /// A function in both measurements.
@@ -175,7 +177,7 @@ pub fn write_table(comparison: &Comparison, all: bool, out: &mut impl Write) -> 
             function.difference.map_or(String::new(), |difference| {
                 format!("{:+.2}", difference.delta)
             }),
-            function.name.clone(),
+            visible(&function.name).into_owned(),
         ]);
     }
     if shown.is_empty() {
@@ -286,7 +288,7 @@ fn side(gathered: &Gathered) -> Side {
 /// Those of `out`.
 pub fn write_json(comparison: &Comparison, out: &mut impl Write) -> io::Result<()> {
     let mut write = |line: DifferenceLine<'_>| {
-        serde_json::to_writer(&mut *out, &Line::Difference(line))?;
+        json_text::to_writer(&mut *out, &Line::Difference(line))?;
         out.write_all(b"\n")
     };
     for function in &comparison.functions {

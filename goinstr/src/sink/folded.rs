@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use super::human::{count, duration};
+use super::visible::visible;
 use super::{Sink, names};
 use crate::aggregate::{CallEvent, CallTree, Ledger, Path, Report, SessionInfo};
 use crate::plan::ProbePlan;
@@ -85,11 +86,9 @@ impl<W: Write> FoldedSink<W> {
                     path.self_ns.saturating_sub(known),
                 );
                 let states = path.self_states.named().chain([rest]);
-                lines.extend(
-                    states
-                        .filter(|&(_, ns)| ns > 0)
-                        .map(|(state, ns)| format!("{frames};[{}] {ns}", state.replace(';', ","))),
-                );
+                lines.extend(states.filter(|&(_, ns)| ns > 0).map(|(state, ns)| {
+                    format!("{frames};[{}] {ns}", visible(&state).replace(';', ","))
+                }));
                 continue;
             }
             lines.push(format!("{frames} {}", weight(path)));
@@ -135,7 +134,7 @@ impl<W: Write> Sink for FoldedSink<W> {
             ));
         }
         self.names = names::distinct(plan);
-        self.title = super::visible(&info.exe).into_owned();
+        self.title = visible(&info.exe).into_owned();
         Ok(())
     }
 

@@ -1,7 +1,6 @@
-//! Figures and names as people read them: short, comparable, harmless to a terminal.
+//! Figures and names as people read them: short and comparable.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -84,30 +83,6 @@ pub fn percent(part: u64, whole: u64) -> Option<String> {
         0 if part > 0 => "<0.01 %".to_owned(),
         _ => format!("{}.{:02} %", hundredths / 100, hundredths % 100),
     })
-}
-
-/// The text with whatever could steer a terminal or reorder its line spelt out. Names come from
-/// the target's file, which may be anyone's.
-#[must_use]
-pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(steers) {
-        return Cow::Borrowed(text);
-    }
-    let mut spelt = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if steers(c) {
-            let _ = write!(spelt, "{}", c.escape_unicode());
-        } else {
-            spelt.push(c);
-        }
-    }
-    Cow::Owned(spelt)
-}
-
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Columns the text takes on a terminal.
@@ -201,17 +176,6 @@ mod tests {
         assert_eq!(percent(1, 1_000_000).as_deref(), Some("<0.01 %"));
         assert_eq!(percent(123, 1_000).as_deref(), Some("12.30 %"));
         assert_eq!(percent(1, 0), None);
-    }
-
-    #[test]
-    fn nothing_steers_the_terminal() {
-        assert_eq!(visible("main.work"), "main.work");
-        assert_eq!(visible("a\x1b[2Jb"), "a\\u{1b}[2Jb");
-        assert_eq!(
-            visible("a\u{9b}31mb\u{202e}c\nd"),
-            "a\\u{9b}31mb\\u{202e}c\\u{a}d"
-        );
-        assert_eq!(visible("naïve·日本"), "naïve·日本");
     }
 
     #[test]

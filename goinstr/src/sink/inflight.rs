@@ -7,10 +7,12 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::human::{count, duration, things, visible, width};
+use super::human::{count, duration, things, width};
+use super::json_text;
 use super::line::Frame;
 use super::screen::{Screen, Size};
 use super::tree::timestamp;
+use super::visible::visible;
 use crate::aggregate::{Inflight, OpenStack};
 use crate::binary::{GoStatus, SourceFrame};
 
@@ -57,7 +59,7 @@ struct Open<'a> {
 /// Those of `out`.
 pub fn inflight_json(out: &mut impl Write, seen: &Inflight) -> io::Result<()> {
     let mut line = |line: &Line<'_>| -> io::Result<()> {
-        serde_json::to_writer(&mut *out, line)?;
+        json_text::to_writer(&mut *out, line)?;
         out.write_all(b"\n")
     };
     line(&Line::Snapshot {

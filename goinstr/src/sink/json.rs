@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::Sink;
 use super::forest::Entry;
+use super::json_text;
 use super::line::{self, Line};
 use super::trace::Format;
 use crate::aggregate::{
@@ -54,7 +55,7 @@ impl<W: Write> JsonSink<W> {
 
     /// Writes another line.
     pub(crate) fn line(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, line)?;
+        json_text::to_writer(&mut self.out, line)?;
         self.out.write_all(b"\n")
     }
 

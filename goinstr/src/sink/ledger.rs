@@ -1,6 +1,7 @@
 //! The ledger and the skipped functions in a few lines for people.
 
-use super::human::{count, duration, percent, visible};
+use super::human::{count, duration, percent};
+use super::visible::visible;
 use crate::aggregate::{End, Exported, Ledger, ShedEvent};
 use crate::plan::Skipped;
 
@@ -155,7 +156,10 @@ pub(super) fn over_budget_lines(skipped: &[Skipped]) -> impl Iterator<Item = Str
     let over_budget = skipped.iter().filter(|one| is_over_budget(one));
     over_budget.map(|one| {
         let name = visible(&one.function);
-        format!("not measured, over budget: {name}: {}", one.detail)
+        format!(
+            "not measured, over budget: {name}: {}",
+            visible(&one.detail)
+        )
     })
 }
 
@@ -169,7 +173,7 @@ pub(super) fn shed_line(name: &str, event: &ShedEvent) -> String {
     format!(
         "over budget: {name} is no longer measured, after {}: {}",
         duration(event.after_ns),
-        event.detail,
+        visible(&event.detail),
     )
 }
 

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::json_text;
 use crate::aggregate::{Exported, FollowedStates, ProbeCosts, States, Values};
 use crate::binary::SourceFrame;
 
@@ -453,7 +454,7 @@ impl Line<'_> {
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        serde_json::to_writer(&mut *out, self)?;
+        json_text::to_writer(&mut *out, self)?;
         out.write_all(b"\n")
     }
 }

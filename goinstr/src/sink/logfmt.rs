@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::forest::Entry;
-use super::human::visible;
 use super::ledger::is_over_budget;
 use super::trace::Format;
 use super::tree::timestamp;
+use super::visible::visible;
 use super::{names, values};
 use crate::aggregate::{BegunCall, Exported, Ledger, Report, SessionInfo, ShedEvent};
 use crate::plan::ProbePlan;

@@ -11,10 +11,13 @@ mod difference;
 mod exponential;
 mod folded;
 mod forest;
+#[cfg(test)]
+mod hostile;
 mod html;
 mod human;
 mod inflight;
 pub mod json;
+mod json_text;
 mod ledger;
 pub mod line;
 mod logfmt;
@@ -35,6 +38,7 @@ mod terminal;
 mod trace;
 mod tree;
 mod values;
+mod visible;
 
 use std::io;
 
@@ -53,7 +57,7 @@ pub use difference::{Compared, Comparison, Figure, write_json, write_table};
 pub use folded::{Drawing, FoldedSink, Weight};
 pub use forest::Entry;
 pub use html::HtmlSink;
-pub use human::{count, duration, visible};
+pub use human::{count, duration};
 pub use inflight::{InflightScreen, inflight_json, inflight_text};
 pub use json::JsonSink;
 pub use logfmt::Logfmt;
@@ -69,6 +73,7 @@ pub use table::{TableOptions, TableSink};
 pub use terminal::TerminalSink;
 pub use trace::{Format as TraceFormat, TraceSink};
 pub use tree::{TreeOptions, TreeText};
+pub use visible::visible;
 
 /// Receives a measurement as it goes on. Calls come in the order of the methods.
 ///

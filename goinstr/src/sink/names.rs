@@ -1,29 +1,33 @@
 //! What functions are called where only their names tell them apart.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::human::visible;
-use crate::plan::{PlannedFunction, ProbePlan};
+use super::visible::visible;
+use crate::plan::ProbePlan;
 
-/// What to call each function: as stack traces do, but where several would be called the same.
+/// What to call each function: as stack traces do, but where several would be called the same. Spelt out.
 pub(super) fn distinct(plan: &ProbePlan) -> Vec<String> {
+    let names = as_they_are(plan);
+    names.map(|name| visible(&name).into_owned()).collect()
+}
+
+/// The same with every character of them: for JSON, and to compare.
+pub(super) fn as_they_are(plan: &ProbePlan) -> impl Iterator<Item = Cow<'_, str>> {
     let mut times: HashMap<&str, usize> = HashMap::new();
     for function in &plan.functions {
         *times.entry(&function.name).or_default() += 1;
     }
-    let name = |function: &PlannedFunction| {
+    plan.functions.iter().map(move |function| {
         if times.get(function.name.as_str()) == Some(&1) {
-            return visible(&function.name).into_owned();
+            return Cow::Borrowed(function.name.as_str());
         }
         let symbol = function.symbol.as_ref().unwrap_or(&function.name);
         match plan.library_of(function) {
-            Some(library) => {
-                visible(&format!("{symbol} ({})", library.path.display())).into_owned()
-            }
-            None => visible(symbol).into_owned(),
+            Some(library) => Cow::Owned(format!("{symbol} ({})", library.path.display())),
+            None => Cow::Borrowed(symbol.as_str()),
         }
-    };
-    plan.functions.iter().map(name).collect()
+    })
 }
 
 /// The same, with a number where even that leaves several with one name: as what metrics are told

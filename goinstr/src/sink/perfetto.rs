@@ -7,12 +7,15 @@
 //!
 //! Beneath a goroutine's track is one with the states of its outermost calls. What is known is how
 //! long a call was in each, not when: they stand side by side in a fixed order, and the track says so.
+//!
+//! Names, files and reasons are spelt out as everywhere else: `trace_processor` prints them on terminals as it finds them.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
 
 use prost::Message;
 
+use super::visible::visible;
 use super::{Sink, names};
 use crate::aggregate::{CallEvent, Ledger, Nested, Nesting, Outcome, Report, SessionInfo};
 use crate::plan::{Location, ProbePlan};
@@ -235,7 +238,8 @@ impl<W: Write> PerfettoSink<W> {
                     track_event: Some(TrackEvent {
                         r#type: event.into(),
                         track_uuid: track,
-                        name: (event == EventType::SliceBegin).then(|| state.clone()),
+                        name: (event == EventType::SliceBegin)
+                            .then(|| visible(&state).into_owned()),
                         ..TrackEvent::default()
                     }),
                     ..TracePacket::default()
@@ -268,7 +272,7 @@ impl<W: Write> PerfettoSink<W> {
                     .iter()
                     .map(|at| SourceLocation {
                         iid,
-                        file_name: at.file.clone(),
+                        file_name: visible(&at.file).into_owned(),
                         function_name: name.clone(),
                         line_number: at.line,
                     })
@@ -286,7 +290,8 @@ impl<W: Write> PerfettoSink<W> {
         ];
         if let Some(states) = &call.states {
             let named = states.named();
-            annotations.extend(named.map(|(state, ns)| number(&format!("{state} (ns)"), ns)));
+            annotations
+                .extend(named.map(|(state, ns)| number(&format!("{} (ns)", visible(&state)), ns)));
         }
         if call.outcome == Outcome::Unwound {
             annotations.push(DebugAnnotation {
@@ -346,7 +351,7 @@ impl<W: Write> Sink for PerfettoSink<W> {
                 name: None,
                 process: Some(ProcessDescriptor {
                     pid: info.pid.and_then(|pid| pid.try_into().ok()).unwrap_or(0),
-                    process_name: super::visible(&info.exe).into_owned(),
+                    process_name: visible(&info.exe).into_owned(),
                 }),
             }),
             ..TracePacket::default()

@@ -1,7 +1,8 @@
 //! A profile for `go tool pprof`: wall time and calls by call path.
 //!
 //! The format is <https://github.com/google/pprof/blob/main/proto/profile.proto>, gzipped; the
-//! messages below are those of its fields that are used, with its numbers.
+//! messages below are those of its fields that are used, with its numbers. `go tool pprof` prints names and files on
+//! terminals as it finds them, so they are spelt out as everywhere else.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -10,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
 
+use super::visible::visible;
 use super::{Sink, names};
 use crate::aggregate::{CallEvent, CallTree, Ledger, Report, SessionInfo};
 use crate::plan::{Location as Place, ProbePlan};
@@ -170,7 +172,7 @@ impl<W: Write> PprofSink<W> {
                     id: number,
                     name,
                     system_name: name,
-                    filename: place.map_or(0, |at| strings.put(&at.file)),
+                    filename: place.map_or(0, |at| strings.put(&visible(&at.file))),
                     start_line,
                 });
                 let line = Line {

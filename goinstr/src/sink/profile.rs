@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::human::visible;
+use super::visible::visible;
 use crate::aggregate::{Profile, ProfileFunction};
 
 /// Whose format.

@@ -1,5 +1,6 @@
 //! Gathers the calls of every function by second, to be compared with those of another measurement.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -52,7 +53,7 @@ impl Sink for Samples {
     }
 
     fn session(&mut self, _info: &SessionInfo, plan: &ProbePlan) -> io::Result<()> {
-        self.names = names::distinct(plan);
+        self.names = names::as_they_are(plan).map(Cow::into_owned).collect();
         self.samples = vec![Sample::default(); plan.functions.len()];
         self.before = vec![Distribution::default(); plan.functions.len()];
         Ok(())

@@ -1,6 +1,7 @@
 //! A call's stack for people: one line a function, innermost first.
 
-use super::human::{duration, visible};
+use super::human::duration;
+use super::visible::visible;
 use crate::aggregate::CallStack;
 
 /// The lines, not indented: `at main.work  /src/main.go:12`.

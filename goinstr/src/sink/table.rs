@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::columns::{self, Column, Rated, Reading};
-use super::human::{count, duration, end_within, rate, start_within, things, visible, width};
+use super::human::{count, duration, end_within, rate, start_within, things, width};
 use super::screen::Screen;
 use super::stack_lines::stack_lines;
 use super::tree::{states_in_short, time_of_day};
+use super::visible::visible;
 use super::{Sink, Size, Sort, ledger, names, values};
 use crate::aggregate::{
     CallEvent, CallerReport, FunctionReport, Ledger, Mode, Outcome, Report, SessionInfo, ShedEvent,

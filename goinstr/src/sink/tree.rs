@@ -8,10 +8,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use anstyle::{AnsiColor, Style};
 
 use super::forest::Entry;
-use super::human::{count, duration, things, visible};
+use super::human::{count, duration, things};
 use super::ledger;
 use super::stack_lines::stack_lines;
 use super::trace::Format;
+use super::visible::visible;
 use super::{names, values};
 use crate::aggregate::{
     BegunCall, CallEvent, Ledger, Outcome, Report, SessionInfo, ShedEvent, States,

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::human::visible;
+use super::visible::visible;
 use crate::aggregate::{Content, Deadline, Value, Values, go_float, hex};
 
 /// Longer lines are cut: the rest is in the JSON.

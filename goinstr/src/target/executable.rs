@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::TargetError;
+use super::opening::{self, OpenError, Opened};
 
 /// Which file: equal ids are the same file under whatever path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,24 +46,19 @@ impl Executable {
 
     /// Opens `from`, calling it `path`.
     pub(super) fn open_as(from: &Path, path: PathBuf) -> Result<Self, OpenError> {
-        // Not blocking: a path given by hand may be a FIFO.
-        let file = File::options()
-            .read(true)
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-            .open(from)
-            .map_err(OpenError::Io)?;
-        let metadata = file.metadata().map_err(OpenError::Io)?;
-        if !metadata.is_file() {
-            return Err(OpenError::NotAFile);
-        }
-        Ok(Self {
+        opening::regular(from).map(|opened| Self::of(opened, path))
+    }
+
+    /// What was opened, called `path`.
+    pub(super) fn of((file, metadata): Opened, path: PathBuf) -> Self {
+        Self {
             path,
             image: ImageId {
                 dev: metadata.dev(),
                 ino: metadata.ino(),
             },
             file: Arc::new(file),
-        })
+        }
     }
 
     /// Path as the process sees it, or as the user gave it.
@@ -82,13 +78,6 @@ impl Executable {
     pub fn open_path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
-}
-
-/// Why a file could not be opened as an executable.
-#[derive(Debug)]
-pub(super) enum OpenError {
-    NotAFile,
-    Io(io::Error),
 }
 
 /// The file that `/proc/PID/exe` leads to.

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::executable::{OpenError, image_of};
+use super::executable::image_of;
 use super::namespace::{self, PidNamespace};
+use super::opening::OpenError;
 use super::procfs::{Stat, Status};
 use super::{Executable, Pid, TargetError};
 

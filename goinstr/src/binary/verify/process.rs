@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use super::LayoutDoubt;
 use crate::binary::field::{u8_at, u32_at, u64_at};
 use crate::binary::{GoBinary, RuntimeLayout, Vaddr};
-use crate::target::{Memory, Pid};
+use crate::target::{self, Memory, Pid};
 
 /// Goroutines looked at: enough to contradict a wrong offset, little enough to take no time.
 const GOROUTINE_LIMIT: usize = 1024;
@@ -59,7 +59,7 @@ pub fn load_bias(binary: &GoBinary, pid: u32) -> io::Result<Option<u64>> {
     }
     // A shared object: by the mapping of one of its segments (`proc_pid_maps(5)`). Its inode
     // suffices: the device of a file on an overlay is not the one that mappings show.
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let maps = target::maps(Pid(pid))?;
     Ok(maps.lines().find_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let (range, _, offset) = (fields.next()?, fields.next()?, fields.next()?);

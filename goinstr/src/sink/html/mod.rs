@@ -10,8 +10,9 @@ use std::io::{self, Write};
 
 use data::{Data, Figures, Heat, Slow};
 
-use super::human::{duration, things, visible};
-use super::{Sink, ledger, names};
+use super::human::{duration, things};
+use super::visible::visible;
+use super::{Sink, json_text, ledger, names};
 use crate::aggregate::{CallEvent, CallTree, Distribution, Ledger, Outcome, Report, SessionInfo};
 use crate::plan::{Location, ProbePlan};
 
@@ -232,7 +233,7 @@ impl<W: Write> Sink for HtmlSink<W> {
     fn finish(&mut self, report: &Report, ledger: &Ledger) -> io::Result<()> {
         let data = self.data(report, ledger);
         // Within a script element only this could end it.
-        let json = serde_json::to_string(&data)?.replace('<', "\\u003c");
+        let json = json_text::to_string(&data)?.replace('<', "\\u003c");
         let title = format!("{}, {}", self.title, duration(report.elapsed_ns));
         let mut rest = PAGE;
         // In the order in which they stand in the page; what is put in is not searched again.

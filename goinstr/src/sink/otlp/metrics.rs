@@ -58,7 +58,7 @@ fn functions(session: &Session, report: &Report, times: Times) -> Vec<Metric> {
         let each = report.functions.iter().zip(&session.names);
         each.filter(|(figures, _)| figures.calls > 0 || figures.in_flight > 0)
     };
-    let named = |name: &String| vec![text("code.function.name", name.as_str())];
+    let named = |name: &String| vec![text("code.function.name", name)];
     let durations = seen().map(|(figures, name)| histogram(figures, named(name), times));
     let calls = seen().flat_map(|(figures, name)| {
         let point = |outcome: Outcome, calls| {
@@ -112,7 +112,7 @@ fn begun(session: &Session, report: &Report, times: Times) -> Vec<Metric> {
     let points = seen
         .filter(|(figures, _)| figures.calls > 0)
         .map(|(figures, name)| {
-            let attributes = vec![text("code.function.name", name.as_str())];
+            let attributes = vec![text("code.function.name", name)];
             count(figures.calls, attributes, times)
         });
     vec![metric(

@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::{
 };
 
 use crate::aggregate::SessionInfo;
+use crate::sink::visible::visible;
 
 /// Which version of the conventions the names are of.
 pub(super) const SCHEMA: &str = "https://opentelemetry.io/schemas/1.33.0";
@@ -14,8 +15,10 @@ pub(super) const SCHEMA: &str = "https://opentelemetry.io/schemas/1.33.0";
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
-pub(super) fn text(key: &str, value: impl Into<String>) -> KeyValue {
-    attribute(key, Value::StringValue(value.into()))
+/// Spelt out: what shows it at the other end may be a terminal (the Collector's `debug` exporter), and a
+/// function is to be called the same in a metric, a span and a table.
+pub(super) fn text(key: &str, value: &str) -> KeyValue {
+    attribute(key, Value::StringValue(visible(value).into_owned()))
 }
 
 pub(super) fn number(key: &str, value: u64) -> KeyValue {
@@ -27,7 +30,7 @@ pub(super) fn number(key: &str, value: u64) -> KeyValue {
 
 fn attribute(key: &str, value: Value) -> KeyValue {
     KeyValue {
-        key: key.to_owned(),
+        key: visible(key).into_owned(),
         value: Some(AnyValue { value: Some(value) }),
         ..KeyValue::default()
     }
@@ -49,7 +52,7 @@ pub(super) fn described(info: &SessionInfo, host: &str, named: Vec<KeyValue>) ->
     let name = info.exe.rsplit('/').next().unwrap_or(&info.exe);
     let mut found = vec![
         text("service.name", name),
-        text("process.executable.path", info.exe.as_str()),
+        text("process.executable.path", &info.exe),
         text("process.executable.name", name),
         text("process.runtime.name", "go"),
         text("host.name", host),
@@ -66,7 +69,7 @@ pub(super) fn described(info: &SessionInfo, host: &str, named: Vec<KeyValue>) ->
     if let Some(pid) = info.pid {
         found.push(number("process.pid", pid.into()));
         // Two processes of one service must not write to the same time series.
-        found.push(text("service.instance.id", format!("{host}:{pid}")));
+        found.push(text("service.instance.id", &format!("{host}:{pid}")));
     }
     let go = info.go_version.as_deref();
     found.extend(go.map(|version| text("process.runtime.version", version)));
@@ -95,7 +98,8 @@ fn named(service: Option<&str>, attributes: Option<&str>) -> Vec<KeyValue> {
     let mut named: Vec<KeyValue> = Vec::new();
     for (key, value) in pairs {
         if !named.iter().any(|other| other.key == key) {
-            named.push(text(key, value));
+            // The user's own words, which are none of the target's.
+            named.push(attribute(key, Value::StringValue(value.to_owned())));
         }
     }
     named

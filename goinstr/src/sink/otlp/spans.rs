@@ -103,7 +103,7 @@ fn place(session: &Session, function: u32) -> Vec<KeyValue> {
     let mut attributes = vec![text("code.function.name", name(session, function))];
     let location = session.locations.get(function as usize);
     if let Some(at) = location.and_then(Option::as_ref) {
-        attributes.push(text("code.file.path", at.file.as_str()));
+        attributes.push(text("code.file.path", &at.file));
         attributes.push(number("code.line.number", at.line.into()));
     }
     attributes

@@ -13,7 +13,7 @@ use crate::aggregate::{CallEvent, OpenCall, Report};
 use crate::sink::{
     Entry,
     forest::{Cut, Forest},
-    sample,
+    hostile, sample,
 };
 
 fn session() -> Session {
@@ -283,4 +283,35 @@ fn shown(report: &Report) -> String {
 #[test]
 fn the_metrics_of_a_report() {
     insta::assert_snapshot!(shown(&sample::report(2)));
+}
+
+/// Names, places and reasons that steer a terminal: what shows them at the other end may be one.
+#[test]
+fn nothing_that_is_sent_steers_a_terminal() {
+    let session = Session::of(&hostile::info(), &hostile::plan());
+    let call = hostile::call();
+    let mut lineage = Lineage::new();
+    let entry = Entry::Call {
+        call: call.clone(),
+        level: 0,
+        root_ns: 0,
+        linked: false,
+    };
+    let ids = lineage.ids(&entry).expect("a span");
+    let span = spans::finished(&session, ids, &call);
+    let shown = attributes(&span.attributes);
+    for part in [
+        "goinstr.waiting_ns.",
+        "code.file.path=",
+        "code.function.name=",
+    ] {
+        assert!(
+            shown.contains(&format!("{part}=e\\u{{1b}}[31m")),
+            "{part}: {shown}"
+        );
+    }
+    let metrics = metrics::request(&session, &sample::report(2)).encode_to_vec();
+    hostile::spelt_out("metrics", &metrics);
+    let spans = spans::request(&session, vec![span]).encode_to_vec();
+    hostile::spelt_out("spans", &spans);
 }

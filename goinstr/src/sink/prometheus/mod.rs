@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{Sink, names};
+use super::{Sink, names, visible::visible};
 use crate::aggregate::{CallEvent, Ledger, Report, SessionInfo};
 use crate::plan::ProbePlan;
 
@@ -94,9 +94,14 @@ impl Sink for PrometheusSink {
                 None => skipped.push((one.reason, 1)),
             }
         }
+        // Labels may hold anything; but who looks at them with curl has a terminal: spelt out.
+        let spelt = |text: &str| visible(text).into_owned();
         self.session = Some(Arc::new(Session {
-            info: info.clone(),
-            // Labels may hold anything; but who looks at them with curl has a terminal: spelt out.
+            info: SessionInfo {
+                exe: spelt(&info.exe),
+                go_version: info.go_version.as_deref().map(spelt),
+                ..info.clone()
+            },
             names: names::unique(plan),
             skipped,
         }));

@@ -5,12 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::history::History;
 use crate::aggregate::{CallEvent, FunctionReport, Mode, Report, SessionInfo, ShedEvent};
 use crate::plan::{PlannedFunction, ProbePlan};
-use crate::sink::{
-    Sort,
-    columns::Column,
-    human::{things, visible},
-    names,
-};
+use crate::sink::{Sort, columns::Column, human::things, names, visible::visible};
 
 /// Slowest calls that are kept of each function.
 const SLOWEST: usize = 10;

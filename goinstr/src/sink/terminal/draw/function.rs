@@ -13,8 +13,9 @@ use super::{colored, dim};
 use crate::aggregate::{FunctionReport, Outcome, States};
 use crate::sink::{
     columns::{self, Rated, Reading},
-    human::{count, duration, end_within, percent, start_within, things, visible, width},
+    human::{count, duration, end_within, percent, start_within, things, width},
     terminal::{history::Moment, model::Model},
+    visible::visible,
 };
 
 /// Rows that the distribution and the times share at most.

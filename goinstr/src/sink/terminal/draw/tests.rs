@@ -12,8 +12,9 @@ use ratatui::{
 
 use super::*;
 use crate::sink::{
-    Sort, sample,
+    Sort, hostile, sample,
     terminal::model::{Order, Settings},
+    visible::steers,
 };
 
 fn model() -> Model {
@@ -181,4 +182,23 @@ fn a_row_is_chosen_by_a_click_and_opened_by_another() {
     assert_eq!(chosen, model.rows().get(1).map(|figures| figures.function));
     click(&mut model, 70, row);
     assert_eq!(Some(model.view), chosen.map(View::Function));
+}
+
+#[test]
+fn no_text_of_the_target_steers_the_terminal() {
+    let settings = Settings {
+        sort: Sort::Total,
+        color: true,
+        slower_than_ns: Some(1),
+    };
+    let mut model = Model::new(&hostile::info(), &hostile::plan(), settings);
+    model.add_report(Arc::new(hostile::report()));
+    model.add_call(hostile::call());
+    let table = drawn(&mut model, 250, 24);
+    model.view = View::Function(hostile::call().function);
+    let page = drawn(&mut model, 250, 40);
+    for shown in [table, page] {
+        assert!(!shown.replace('\n', "").contains(steers), "{shown:?}");
+        assert!(shown.contains(r"\u{202e}"), "{shown}");
+    }
 }
