@@ -3,19 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use rustix::process::Signal;
 
 use crate::{
     Test,
-    support::{
-        build::Build, case::Case, measurement::Measurement, process::Target, truth::shape_free,
-    },
+    support::{build::Build, case::Case, truth::shape_free},
     test,
 };
 
 pub fn tests() -> Vec<Test> {
     let mut tests = vec![
-        test("modes::a_full_ring_loses_calls_by_name", full_ring),
         test("modes::each_single_call_has_its_outcome", single_calls),
         test("modes::each_single_call_has_its_parent", parents),
     ];
@@ -43,31 +39,6 @@ pub fn tests() -> Vec<Test> {
         case.exact().map(drop)
     }));
     tests
-}
-
-/// The ring carries every call and goinstr is stopped meanwhile: what does not fit is `ring_full`,
-/// and the books balance.
-fn full_ring() -> Result<()> {
-    let exe = Build::of("panics").executable()?;
-    let mut target = Target::start(&exe, &[""; 0])?;
-    let args = ["--aggregate", "ring", "--ring-size", "64", "main.*"];
-    let measurement = Measurement::start(target.pid, &args)?;
-    measurement.signal(Signal::STOP)?;
-    target.go()?;
-    let truth = target.truth()?;
-    measurement.signal(Signal::CONT)?;
-    let ledger = measurement.interrupt()?.ledger;
-    target.release()?;
-    let calls: u64 = truth.functions.values().map(|counts| counts.calls).sum();
-    ensure!(ledger.entries == calls, "{calls} calls: {ledger:?}");
-    let full = ledger.lost.get("ring_full").copied().unwrap_or(0);
-    ensure!(full == ledger.lost_in_all(), "lost otherwise: {ledger:?}");
-    ensure!(
-        full > calls / 2,
-        "64 KiB held {} of {calls} calls: {ledger:?}",
-        calls - full
-    );
-    Ok(())
 }
 
 /// `--slower-than` nothing at all: one line a call, adding up to the functions' figures. Raw, since

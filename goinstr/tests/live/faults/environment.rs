@@ -3,6 +3,7 @@
 use std::{env, process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
 
 use super::{Fault, Times};
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
         cgroup::{Group, Limit},
         measurement::{Measurement, goinstr},
         process::Target,
+        text,
     },
 };
 
@@ -26,6 +28,13 @@ pub fn tests() -> Vec<Test> {
         }
         .test(little_memory)
         .unless(Limit::Memory.obstacle()),
+        Fault {
+            name: "a_full_ring_loses_calls_by_name",
+            what: "the ring buffer overrun on purpose: every call goes through 64 KiB, and goinstr is stopped",
+            times: Times::Once,
+            result: "`ring_full`, every entry counted, the ledger balances",
+        }
+        .test(full_ring),
         Fault {
             name: "the_wall_clock_jumps",
             what: "the wall clock jumps by days while it is measured",
@@ -54,6 +63,31 @@ fn little_memory() -> Result<()> {
     let measurement = Measurement::start_by(shell, target.pid, &["--no-guard", "main.*"])?;
     target.go()?;
     Measured::finish(target, measurement, &exe)?.agree(&[])
+}
+
+/// What does not fit is `ring_full`, and the books balance.
+fn full_ring() -> Result<()> {
+    let exe = Build::of("panics").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    let args = ["--aggregate", "ring", "--ring-size", "64", "main.*"];
+    let measurement = Measurement::start(target.pid, &args)?;
+    measurement.signal(Signal::STOP)?;
+    target.go()?;
+    let truth = target.truth()?;
+    measurement.signal(Signal::CONT)?;
+    let ledger = measurement.interrupt()?.ledger;
+    text::wait_until_original(target.pid, &exe)?;
+    target.release()?;
+    let calls: u64 = truth.functions.values().map(|counts| counts.calls).sum();
+    ensure!(ledger.entries == calls, "{calls} calls: {ledger:?}");
+    let full = ledger.lost.get("ring_full").copied().unwrap_or(0);
+    ensure!(full == ledger.lost_in_all(), "lost otherwise: {ledger:?}");
+    ensure!(
+        full > calls / 2,
+        "64 KiB held {} of {calls} calls: {ledger:?}",
+        calls - full
+    );
+    Ok(())
 }
 
 /// The wall clock is set a day ahead and back. Only where that harms nobody: in a virtual machine.
