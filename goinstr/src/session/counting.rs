@@ -63,7 +63,7 @@ pub(super) async fn run(
         clock,
         last_ns: 0,
         reported: vec![0; config.plan.functions.len()],
-        output: sink.session(&info(&config, &attached, start), &config.plan),
+        output: Ok(()),
         budget: config
             .guard
             .filter(|_| !told)
@@ -78,6 +78,7 @@ pub(super) async fn run(
         .map(|budget| budget::watch(&config, &attached.kernel, &prepared, budget));
     let stopper = (!settings.shedding).then(|| attached.stopper());
     let mut guard = Guard::start(watch, attached.shedder(), stopper, heart)?;
+    state.output = sink.session(&info(&config, &attached, start), &config.plan);
     let waiting = (&mut ending, &mut guard);
     let end = state.watch(&config, &attached, waiting, sink).await?;
     state.sign.rest();

@@ -75,16 +75,16 @@ pub(super) async fn run(
         .map(|(windows, duty)| Windowing::start(windows, duty));
     let windowing = windowing.transpose().map_err(SessionError::Thread)?;
     ending.after(config.duration);
-    state.output = sink.session(
-        &info(&config, &attached, state.clock.unix_ns(state.began)),
-        &config.plan,
-    );
-
     let watch = config
         .guard
         .map(|budget| budget::watch(&config, &attached.kernel, &prepared, budget));
     let stopper = (!settings.shedding).then(|| attached.stopper());
     let mut guard = Guard::start(watch, attached.shedder(), stopper, heart)?;
+    // Told when nothing can keep it from being measured any more: every thread that it takes is there.
+    state.output = sink.session(
+        &info(&config, &attached, state.clock.unix_ns(state.began)),
+        &config.plan,
+    );
     let end = state
         .watch(
             &config,
