@@ -1,7 +1,8 @@
 //! What Go says of the kernel's error numbers.
 //!
 //! As `syscall.Errno.Error` of Go 1.19 to 1.27 has them, on amd64 and arm64 (Linux's numbers there are
-//! the same: `include/uapi/asm-generic/errno.h`; 116 was a "stale NFS file handle" in older ones). `tests/live/values.rs` holds all of them against Go.
+//! the same: `include/uapi/asm-generic/errno.h`; 116 was a "stale NFS file handle" in older ones; 133 has a text
+//! on arm64 alone). `tests/live/values.rs` holds all of them against Go.
 
 /// The text of a number.
 pub(super) fn text(number: u64) -> String {
@@ -145,5 +146,12 @@ const TEXTS: [&str; 133] = [
     "owner died",
     "state not recoverable",
     "operation not possible due to RF-kill",
-    "errno 133",
+    EHWPOISON,
 ];
+
+/// A process is of goinstr's own architecture.
+const EHWPOISON: &str = if cfg!(target_arch = "aarch64") {
+    "memory page has hardware error"
+} else {
+    "errno 133"
+};

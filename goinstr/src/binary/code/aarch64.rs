@@ -22,6 +22,8 @@ use super::isa::{Code, Flow, InstructionSet, Refusal, StackCheck, Step};
 
 /// Register 28.
 const G: u32 = 28;
+/// Arguments are in R0 to R15 (cmd/compile/abi-internal.md), and in vector registers, which are not read.
+const LAST_ARGUMENT: u32 = 15;
 /// Register 31 where an instruction reads it as SP.
 const SP: u32 = 31;
 /// Bytes of every instruction.
@@ -80,6 +82,10 @@ impl InstructionSet for Aarch64 {
 
     fn moves_sp(instruction: &[u8]) -> bool {
         opcode_of(instruction).is_none_or(|opcode| moves_sp(&opcode))
+    }
+
+    fn keeps_arguments(instruction: &[u8]) -> bool {
+        opcode_of(instruction).is_some_and(|opcode| keeps_arguments(&opcode))
     }
 
     fn refusal(instruction: &[u8]) -> Option<Refusal> {
@@ -244,6 +250,15 @@ fn moves_sp(opcode: &Opcode) -> bool {
             InsnOperandKind::Rd_SP => field(bits, 0, 5) == SP,
             _ => is_written_back(operand, bits) && field(bits, 5, 5) == SP,
         })
+}
+
+/// Whether all that the instruction writes is a register that carries no argument, as the assembler's own are:
+/// R16, R17, R20, R27.
+fn keeps_arguments(opcode: &Opcode) -> bool {
+    let bits = opcode.bits();
+    // Data processing of immediates (100x) or registers (x101) writes its Rd alone.
+    let processes = matches!(field(bits, 25, 4), 0b1000 | 0b1001 | 0b0101 | 0b1101);
+    processes && field(bits, 0, 5) > LAST_ARGUMENT
 }
 
 /// Whether the operand is an address whose base register may be changed: before or after the access.

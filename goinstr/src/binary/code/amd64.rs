@@ -56,6 +56,11 @@ impl InstructionSet for Amd64 {
         writes(&mut InstructionInfoFactory::new(), &decoded, Register::RSP)
     }
 
+    /// What the kernel refuses, mostly atomic and so changing memory, isn't worth to be told apart.
+    fn keeps_arguments(_: &[u8]) -> bool {
+        false
+    }
+
     fn refusal(instruction: &[u8]) -> Option<Refusal> {
         uprobe::refusal(instruction)
     }

@@ -42,11 +42,12 @@ pub(super) fn site<I: InstructionSet>(
         let why = I::refusal(code.of(&steps[begin.at])).unwrap_or(Refusal::Return);
         return Err(refused(steps[begin.at].at, why));
     }
+    let passed = steps.get(begin.at..chosen).unwrap_or_default();
     Ok(EntrySite {
         address: Vaddr(steps[chosen].at),
         after_stack_check: begin.checked,
         reenters: reenters::<I>(code, steps, chosen, begin.restarts),
-        keeps_arguments: chosen == begin.at,
+        keeps_arguments: passed.iter().all(|step| I::keeps_arguments(code.of(step))),
     })
 }
 

@@ -120,6 +120,10 @@ pub(super) trait InstructionSet {
     /// Whether the instruction changes SP.
     fn moves_sp(instruction: &[u8]) -> bool;
 
+    /// Whether the instruction leaves alone what arguments are read from: registers, the stack and
+    /// all other memory. Errs on the side of no.
+    fn keeps_arguments(instruction: &[u8]) -> bool;
+
     /// Why the kernel would refuse a probe on the instruction.
     fn refusal(instruction: &[u8]) -> Option<Refusal>;
 

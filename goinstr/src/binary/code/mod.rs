@@ -25,15 +25,14 @@ use isa::{Code, Flow, InstructionSet, Step};
 /// Where a call of a function can be seen to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntrySite {
-    /// Address of the instruction to probe. It runs with SP and, unless it was moved past an
-    /// instruction the kernel refuses, with the argument registers as they were at the first byte.
+    /// Address of the instruction to probe. It runs with SP as it was at the first byte.
     pub address: Vaddr,
     /// Whether it stands after the stack check, so that a restart by `runtime.morestack` doesn't pass it twice.
     pub after_stack_check: bool,
     /// Whether the function's own code branches back to this instruction (hits of one frame are then one call).
     pub reenters: bool,
-    /// Whether arguments are where they were at the first byte: none of the function's own instructions
-    /// was passed over.
+    /// Whether arguments are what they were at the first byte: of the function's own instructions none
+    /// was passed over that could change one.
     pub keeps_arguments: bool,
 }
 

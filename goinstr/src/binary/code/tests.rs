@@ -397,19 +397,11 @@ fn arm64_leaf_is_entered_at_its_first_instruction() {
 fn arm64_is_entered_at_the_end_of_a_sequence_that_is_restarted() {
     // adrp x27; ldrb w0, [x27, #3820]; tbz w0, #0, +8; nop; ret
     let code = [0xf000_09fb, 0x397b_b360, 0x3600_0040, NOP, RET];
-    let with = |restartable: Vec<Range<u64>>| {
-        let facts = FunctionFacts {
-            assembly: false,
-            restartable,
-        };
-        call_sites(Arch::Aarch64, &bytes_of(&code), Vaddr(START), &facts)
-    };
+    let with = |restartable| restarted(&code, restartable);
     assert_eq!(with(vec![]), Ok(sites(0, false, false, &[16])));
     let sequence = START..START + 8;
-    assert_eq!(
-        with(vec![sequence]),
-        Ok(moved(sites(4, false, false, &[16])))
-    );
+    // R27 is no argument's.
+    assert_eq!(with(vec![sequence]), Ok(sites(4, false, false, &[16])));
     // One right behind the other.
     let two = vec![START..START + 4, START + 4..START + 8];
     assert_eq!(with(two), Ok(sites(0, false, false, &[16])));
@@ -420,6 +412,48 @@ fn arm64_is_entered_at_the_end_of_a_sequence_that_is_restarted() {
         with(vec![beyond]),
         Err(Unmeasurable::Unprobeable { at: at(0), why })
     );
+}
+
+fn restarted(code: &[u32], restartable: Vec<Range<u64>>) -> Result<CallSites, Unmeasurable> {
+    let facts = FunctionFacts {
+        assembly: false,
+        restartable,
+    };
+    call_sites(Arch::Aarch64, &bytes_of(code), Vaddr(START), &facts)
+}
+
+#[test]
+fn arm64_arguments_are_kept_by_what_writes_no_register_of_theirs() {
+    let passed = |word: u32| {
+        let sequence = START..START + 8;
+        let sites = restarted(&[word, NOP, NOP, RET], vec![sequence]).expect("sites");
+        assert_eq!(sites.entry.address, at(4), "{word:#x}");
+        sites.entry.keeps_arguments
+    };
+    for kept in [
+        0xf000_09fb, // adrp x27
+        0xd282_0c1b, // movz x27, #4192
+        0xcb3b_63f4, // sub x20, sp, x27
+        0x9100_0471, // add x17, x3, #1
+        0xb27a_03f0, // orr x16, xzr, #64
+        0xf100_041f, // cmp x0, #1
+        0x8b01_0010, // add x16, x0, x1
+    ] {
+        assert!(passed(kept), "{kept:#x}");
+    }
+    for lost in [
+        0xf000_09e0, // adrp x0
+        0xf000_09ef, // adrp x15
+        0x9100_0421, // add x1, x1, #1
+        0x8b01_0000, // add x0, x0, x1
+        0xf944_1b61, // ldr x1, [x27, #2096]
+        0xf900_03f0, // str x16, [sp]
+        0xf840_8c10, // ldr x16, [x0, #8]!
+        0xf821_0010, // ldadd x1, x16, [x0]
+        0xa9ff_4410, // ldp x16, x17, [x0, #-16]!
+    ] {
+        assert!(!passed(lost), "{lost:#x}");
+    }
 }
 
 #[test]
