@@ -16,7 +16,6 @@ struct Climb<'a> {
     shadow: &'a Shadow,
     /// Calls around the next one.
     depth: u32,
-    count: u32,
 }
 
 /// Tells of the calls around the innermost one of `shadow`, where there are more than one: that one the
@@ -36,7 +35,6 @@ pub fn tell(shadow: &Shadow, of: &Of) {
         record,
         shadow,
         depth: depth - 1,
-        count: 0,
     };
     // SAFETY: the record was reserved as a whole; the callback has the signature that the helper
     // calls, and gets what it expects.
@@ -46,13 +44,13 @@ pub fn tell(shadow: &Shadow, of: &Of) {
         (*record).start_ns = of.start;
         (*record).tgid = of.tgid;
         (*record).pad = 0;
+        (*record).count = 0;
         bpf_loop(
             CHAIN_CALLERS as u32,
             step as *mut c_void,
             (&raw mut climb).cast(),
             0,
         );
-        (*record).count = climb.count;
     }
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
@@ -67,12 +65,15 @@ unsafe extern "C" fn step(_: u32, context: *mut c_void) -> i64 {
     let Some(frame) = climb.shadow.frame(climb.depth - 1) else {
         return 1;
     };
-    let index = bounded::<CHAIN_CALLERS>(climb.count.into());
     // SAFETY: live map elements, and a record that was reserved; the index is below the array's length.
     unsafe {
+        // Counted in the record, of whose words the verifier knows nothing: of the stack's it does, and would go
+        // through the rest of the program for each number of callers.
+        let count = &raw mut (*climb.record).count;
+        let index = bounded::<CHAIN_CALLERS>((*count).into());
         *(&raw mut (*climb.record).funcs).cast::<u32>().add(index) = (*frame).func;
+        *count += 1;
     }
-    climb.count += 1;
     climb.depth -= 1;
     0
 }

@@ -177,7 +177,6 @@ struct Walk {
     /// No frame is deeper than the one before.
     least: u64,
     hi: u64,
-    count: u64,
 }
 
 #[inline(always)]
@@ -193,7 +192,6 @@ fn emit(start: &Start, of: &Of) {
         // Where the architecture keeps the frame pointer just below the frame.
         least: start.sp - 8,
         hi: start.hi,
-        count: 1,
     };
     // SAFETY: the record was reserved as a whole; the callback has the signature that the helper
     // calls, and gets what it expects.
@@ -206,10 +204,11 @@ fn emit(start: &Start, of: &Of) {
         (*record).tgid = of.tgid;
         (*record).addresses[0] = start.first.0;
         (*record).offsets[0] = start.first.1;
+        (*record).count = 1;
         if let Some((address, offset)) = start.second {
             (*record).addresses[1] = address;
             (*record).offsets[1] = offset;
-            walk.count = 2;
+            (*record).count = 2;
         }
         bpf_loop(
             STACK_FRAMES as u32 - 2,
@@ -217,7 +216,6 @@ fn emit(start: &Start, of: &Of) {
             (&raw mut walk).cast(),
             0,
         );
-        (*record).count = walk.count as u32;
     }
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
@@ -235,14 +233,16 @@ unsafe extern "C" fn step(_: u32, context: *mut c_void) -> i64 {
     let Ok([next, address]) = (unsafe { bpf_probe_read_user(fp as *const [u64; 2]) }) else {
         return 1;
     };
-    let index = bounded::<STACK_FRAMES>(walk.count);
     // SAFETY: a record that was reserved; the index is below the arrays' length.
     unsafe {
         let record = walk.record;
+        // In the record, as in `chain`.
+        let count = &raw mut (*record).count;
+        let index = bounded::<STACK_FRAMES>((*count).into());
         *(&raw mut (*record).addresses).cast::<u64>().add(index) = address;
         *(&raw mut (*record).offsets).cast::<u32>().add(index) = (walk.hi - fp - 8) as u32;
+        *count += 1;
     }
-    walk.count += 1;
     walk.least = fp + 16;
     walk.fp = next;
     0
