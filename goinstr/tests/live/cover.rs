@@ -16,6 +16,7 @@ use crate::{
     support::{
         build::{self, Build},
         coverage::{self, CoverReport, Covering},
+        measurement::goinstr,
         process::{Target, patience},
         text,
     },
@@ -308,7 +309,7 @@ fn plugin() -> Result<()> {
     let exe = Build::of("plugged").cgo().executable()?;
     let plugin = Build::in_folder(build::targets().join("plugged/extra")).plugin();
     let target = Target::start(&exe, &[&plugin.executable()?])?;
-    let output = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+    let output = Command::new(goinstr())
         .args(["cover", "--duration", "200ms", "--pid"])
         .arg(target.pid.to_string())
         .output()?;

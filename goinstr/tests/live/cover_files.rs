@@ -17,7 +17,7 @@ use crate::{
         build::{self, Build},
         coverage::Covering,
         go_cover::{self, Profile, run},
-        toolchain,
+        measurement, toolchain,
     },
     test,
 };
@@ -58,9 +58,7 @@ fn into(file: &str) -> Result<PathBuf> {
 }
 
 fn goinstr(args: &[&str]) -> Result<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_goinstr"))
-        .args(args)
-        .output()?;
+    let output = Command::new(measurement::goinstr()).args(args).output()?;
     let text = String::from_utf8(output.stdout)?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{args:?}: {text}{errors}");

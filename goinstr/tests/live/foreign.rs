@@ -30,6 +30,8 @@ pub fn tests() -> Vec<Test> {
         tests.push(test("foreign::loop_bodies_and_coroutines", || {
             Case::of(Build::of("iterators")).exact().map(drop)
         }));
+    }
+    if cfg!(target_arch = "x86_64") && toolchain::usual().is_some_and(|go| go.at_least(23)) {
         tests.push(test("foreign::locked_first_instruction_is_skipped", locked));
     }
     tests

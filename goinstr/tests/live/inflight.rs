@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     Test,
-    support::{build::Build, process::Target, toolchain},
+    support::{build::Build, measurement::goinstr, process::Target, toolchain},
     test,
 };
 
@@ -53,7 +53,7 @@ fn as_traced(build: &Build) -> Result<()> {
         .context("the target told no stacks")?;
     let told = told(text);
     ensure!(told.len() == STUCK, "{} are stuck: {text}", told.len());
-    let output = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+    let output = Command::new(goinstr())
         .args([
             "inflight",
             "--output",

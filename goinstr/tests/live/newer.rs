@@ -14,7 +14,7 @@ use crate::{
     Test,
     support::{
         build::{Build, scratch},
-        measurement::Measurement,
+        measurement::{Measurement, goinstr},
         process::Target,
         toolchain::{self, Toolchain},
     },
@@ -117,7 +117,7 @@ fn path(path: &Path) -> &str {
 
 /// What `goinstr attach` says on stderr when it fails, which it must.
 fn attach(which: &[&str]) -> Result<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+    let output = Command::new(goinstr())
         .args(["attach", "--duration", "1s"])
         .args(which)
         .arg("main.work")

@@ -9,6 +9,7 @@ use crate::{
     support::{
         build::{Build, targets},
         case::Case,
+        measurement::goinstr,
         process::Target,
         text,
     },
@@ -74,7 +75,7 @@ fn listed(stripped: bool) -> Result<()> {
     let plugin: PathBuf = plugin.executable()?;
     let target = Target::start(&exe, &[&plugin])?;
     let list = |patterns: &[&str]| -> Result<Vec<serde_json::Value>> {
-        let output = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+        let output = Command::new(goinstr())
             .args(["list", "--output", "json", "--pid"])
             .arg(target.pid.to_string())
             .args(patterns)

@@ -14,6 +14,7 @@ use crate::{
     support::{
         build::Build,
         cgroup::{Group, Limit},
+        measurement::goinstr,
         process::{Target, patience},
         text,
     },
@@ -102,7 +103,7 @@ impl Tmux {
     }
 
     fn attach(&self, pid: u32, options: &str) -> Result<()> {
-        let goinstr = env!("CARGO_BIN_EXE_goinstr");
+        let goinstr = goinstr().display().to_string();
         let line =
             format!("clear; {goinstr} attach --pid {pid} --interval 200ms {options} 'main.*'");
         self.keys(&[&line, "Enter"])
@@ -276,7 +277,7 @@ fn slow() -> Result<()> {
             &format!(
                 "clear; sh -c 'echo $$ > {}; exec {} list {} \"*\"' | grep -w main.leaf; echo done$((1))",
                 group.processes().display(),
-                env!("CARGO_BIN_EXE_goinstr"),
+                goinstr().display(),
                 exe.display()
             ),
             "Enter",

@@ -10,6 +10,7 @@ use crate::{
     support::{
         build::Build,
         case::Case,
+        measurement::goinstr,
         process::{Target, patience},
         toolchain,
     },
@@ -78,7 +79,7 @@ fn rotated() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("calls.log");
     let mut target = Target::start(&Build::of("nesting").executable()?, &[""; 0])?;
-    let mut goinstr = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+    let mut goinstr = Command::new(goinstr())
         .args([
             "trace",
             "--no-guard",
@@ -138,7 +139,7 @@ fn rotated() -> Result<()> {
 fn trees() -> Result<()> {
     let exe = Build::of("links").executable()?;
     let mut target = Target::start(&exe, &[] as &[&str])?;
-    let mut goinstr = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+    let mut goinstr = Command::new(goinstr())
         .args(["trace", "--no-guard", "--pid", &target.pid.to_string()])
         .args(TRACED)
         .stdout(std::process::Stdio::piped())

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{lines::Lines, process::patience};
+use super::{lines::Lines, measurement::goinstr, process::patience};
 
 /// A `goinstr cover` whose probes are in place.
 pub struct Covering {
@@ -38,7 +38,7 @@ impl Covering {
     }
 
     fn spawn(args: &[&str]) -> Result<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_goinstr"))
+        let mut child = Command::new(goinstr())
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
