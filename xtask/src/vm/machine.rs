@@ -188,7 +188,7 @@ impl Emulator {
     ) -> Result<()> {
         let mut qemu = self.command(arch)?;
         qemu.args(arch.machine())
-            .args(["-accel", arch.accelerator(), "-smp", "2", "-m", "1536"])
+            .args(["-accel", arch.accelerator(), "-smp", "2", "-m", "3072"])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-display", "none", "-serial", "stdio"])
             .arg("-kernel")

@@ -34,6 +34,10 @@ pub struct Arguments {
     /// Only these tests: beginnings of names, as `cargo test --test live` takes them
     #[arg(long, value_delimiter = ',')]
     test: Vec<String>,
+    /// All live tests of programs that need no C compiler, which takes an hour of one architecture; what is not built
+    /// is named and not counted
+    #[arg(long, conflicts_with = "test")]
+    whole: bool,
     /// Minutes after which a virtual machine is given up
     #[arg(long, default_value_t = 20)]
     patience: u64,
@@ -52,7 +56,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
     let mut outcomes = Vec::new();
     for arch in chosen(&arguments.arch, &[Arch::X86_64, Arch::Arm64]) {
-        let built = build(arch, &scratch)?;
+        let every = arguments.whole || !arguments.test.is_empty();
+        let built = build(arch, &scratch, every)?;
         for kernel in chosen(&arguments.kernel, &Kernel::ALL) {
             // Too old is too old everywhere.
             if kernel.too_old() && arch != Arch::X86_64 && arguments.kernel.is_empty() {
@@ -61,8 +66,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             let image = kernel.image(arch, &archive, &cache)?;
             let initramfs = scratch.join(format!("{}-{}.cpio", kernel.name(), arch.name()));
             let tests = match arguments.test.as_slice() {
-                [] => suite::TESTS.map(str::to_owned).to_vec(),
-                named => named.to_vec(),
+                _ if arguments.whole => suite::Tests::Whole,
+                [] => suite::Tests::Named(suite::TESTS.map(str::to_owned).to_vec()),
+                named => suite::Tests::Named(named.to_vec()),
             };
             let work = suite::script(kernel, &tests);
             guest::initramfs(arch, &work, &built, &archive, &cache, &initramfs)?;
@@ -104,7 +110,7 @@ fn chosen<T: Copy>(asked: &[T], all: &[T]) -> Vec<T> {
 }
 
 /// goinstr, its live tests, and the Go programs that they measure.
-fn build(arch: Arch, scratch: &Path) -> Result<Built> {
+fn build(arch: Arch, scratch: &Path, every: bool) -> Result<Built> {
     let arguments = [
         "test",
         "--no-run",
@@ -139,15 +145,28 @@ fn build(arch: Arch, scratch: &Path) -> Result<Built> {
     let _ = fs::remove_dir_all(&targets);
     fs::create_dir_all(&targets)?;
     let env = [("GOARCH", arch.debian()), ("CGO_ENABLED", "0")];
-    for target in suite::TARGETS {
-        let source = workspace::root().join("testdata/targets").join(target);
-        let into = targets.join(format!("{target}-{go_version}"));
-        go.build_with(&source, &into, &[], &env)?;
-    }
-    for target in suite::UNOPTIMISED {
-        let source = workspace::root().join("testdata/targets").join(target);
-        let into = targets.join(format!("{target}-{go_version}-gcflagsall-N-l"));
-        go.build_with(&source, &into, &["-gcflags=all=-N -l"], &env)?;
+    let folders = workspace::root().join("testdata/targets");
+    let build = |target: &str, (form, flags): (&str, &[&str])| {
+        let into = targets.join(format!("{target}-{go_version}{form}"));
+        go.build_with(&folders.join(target), &into, flags, &env)
+    };
+    if every {
+        for target in names(&folders)? {
+            for form in suite::FORMS {
+                // cgo, plugins, other forms: the tests of these say that they lack their program.
+                if let Err(error) = build(&target, form) {
+                    eprintln!("not built for a guest: {target}: {error:#}");
+                    break;
+                }
+            }
+        }
+    } else {
+        for target in suite::TARGETS {
+            build(target, suite::FORMS[0])?;
+        }
+        for target in suite::UNOPTIMISED {
+            build(target, suite::FORMS[1])?;
+        }
     }
     Ok(Built {
         goinstr: executable(&messages, "goinstr", "bin")?,
@@ -155,6 +174,16 @@ fn build(arch: Arch, scratch: &Path) -> Result<Built> {
         targets,
         go_version,
     })
+}
+
+/// What is in a folder, in order.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// The file of an executable, from cargo's messages: one JSON object a line.

@@ -11,6 +11,9 @@ pub const HEAD: &str = "\
 | kernel | arch | sites armed by | tests passed | failed | result |
 |---|---|---|---|---|---|";
 
+/// What a test says of a program that was not built for the guest.
+const NOT_BUILT: &str = " was not built before";
+
 /// The oldest kernel that can measure, as goinstr says it.
 const OLDEST: &str = "Linux 5.17";
 
@@ -24,6 +27,10 @@ pub struct Outcome {
     balanced: Option<bool>,
     passed: Vec<String>,
     failed: Vec<String>,
+    /// Tests whose program is not there.
+    without: Vec<String>,
+    /// The failed test whose reason is read.
+    reason_of: Option<String>,
     /// What a return was measured to cost, in ns: made by the kernel, and by the program.
     returns: [Vec<u64>; 2],
     /// goinstr's exit code and the number of lines it wrote, where it had to refuse.
@@ -44,6 +51,8 @@ impl Outcome {
             balanced: None,
             passed: Vec::new(),
             failed: Vec::new(),
+            without: Vec::new(),
+            reason_of: None,
             returns: [Vec::new(), Vec::new()],
             refused: None,
             said: Vec::new(),
@@ -73,9 +82,16 @@ impl Outcome {
         } else if let Some(result) = line.strip_prefix("test ") {
             // libtest: `test NAME ... ok`; its closing line begins with `test result`.
             match result.split_once(" ... ") {
-                Some((name, "ok")) => self.passed.push(name.trim().to_owned()),
-                Some((name, "FAILED")) => self.failed.push(name.trim().to_owned()),
+                Some((name, "ok")) => note(&mut self.passed, name),
+                Some((name, "FAILED")) => note(&mut self.failed, name),
                 _ => {}
+            }
+        } else if let Some(name) = line.strip_prefix("---- ") {
+            self.reason_of = name.strip_suffix(" ----").map(str::to_owned);
+        } else if line.ends_with(NOT_BUILT) {
+            if let Some(name) = self.reason_of.take() {
+                self.failed.retain(|failed| *failed != name);
+                self.without.push(name);
             }
         } else if let Ok(record) = serde_json::from_str::<serde_json::Value>(line) {
             match record["type"].as_str() {
@@ -152,9 +168,20 @@ impl Outcome {
         for name in &self.failed {
             eprintln!("{of}: failed: {name}");
         }
+        for name in &self.without {
+            eprintln!("{of}: not run, its program is not built for a guest: {name}");
+        }
         for line in &self.said {
             eprintln!("{of}: goinstr said: {line}");
         }
+    }
+}
+
+/// A test may be run twice, by two names' beginnings.
+fn note(tests: &mut Vec<String>, name: &str) {
+    let name = name.trim().to_owned();
+    if !tests.contains(&name) {
+        tests.push(name);
     }
 }
 
@@ -202,6 +229,18 @@ test result: ok. 1 passed; 0 failed
             good.row(),
             "| 6.1 (6.1.0-1-amd64) | x86_64 | perf_event | 1 | 0 | every count exact, every ledger balanced |"
         );
+    }
+
+    #[test]
+    fn a_test_without_its_program_is_neither_passed_nor_failed() {
+        let failed = "test cgo::a ... FAILED\ntest cgo::b ... FAILED\n\n---- cgo::a ----\ncgo-1.26 was not built before\n\n---- cgo::b ----\n";
+        let outcome = outcome(
+            Kernel::V6_1,
+            &GOOD.replace("test result", &format!("{failed}test result")),
+        );
+        assert_eq!(outcome.without, ["cgo::a"]);
+        assert_eq!(outcome.failed, ["cgo::b"]);
+        assert_eq!(outcome.passed, ["lifetime::a"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{guest::MARK, machine::Kernel};
 
 /// The live tests that a guest runs. Left out are those that need a Go toolchain or a C compiler
 /// there or compare times, and most others: to load the kernel program takes the verifier up to a
-/// minute under emulation. `--test` runs any of those for which there are targets.
+/// minute under emulation. `--whole` and `--test` run these too.
 pub const TESTS: [&str; 16] = [
     "panic::recovered_at_every_depth",
     "stack::growth_in_the_middle_of_calls_counts_once",
@@ -43,8 +43,24 @@ pub const TARGETS: [&str; 12] = [
 /// Those of them that are needed unoptimised too.
 pub const UNOPTIMISED: [&str; 1] = ["panics"];
 
+/// Which live tests.
+pub enum Tests {
+    /// Those whose names begin like that.
+    Named(Vec<String>),
+    /// All, but for those whose programs the tests make themselves, and those that kill goinstr while it arms thousands
+    /// of sites and disarms them, which takes minutes under emulation.
+    Whole,
+}
+
+/// How each Go program is built for `--whole` and `--test`: what its file's name ends with, as the live tests call it, and the flags.
+pub const FORMS: [(&str, &[&str]); 3] = [
+    ("", &[]),
+    ("-gcflagsall-N-l", &["-gcflags=all=-N -l"]),
+    ("-ldflags-s-w", &["-ldflags=-s -w"]),
+];
+
 /// Shell: what a guest with this kernel has to do.
-pub fn script(kernel: Kernel, tests: &[String]) -> String {
+pub fn script(kernel: Kernel, tests: &Tests) -> String {
     match kernel.too_old() {
         true => refusal(),
         false => run(tests),
@@ -52,7 +68,7 @@ pub fn script(kernel: Kernel, tests: &[String]) -> String {
 }
 
 /// One measurement that is looked at from outside, then every test, one after the other.
-fn run(tests: &[String]) -> String {
+fn run(tests: &Tests) -> String {
     let mut script = String::from(
         r#"
 (echo go; sleep 3000) | /targets/steady-* >/tmp/steady &
@@ -78,11 +94,18 @@ kill $steady
     script.push_str("export GOINSTR_LIVE_OPTIONS=--raw GOINSTR_LIVE_PATIENCE=600\n");
     // The guest's clock is nobody else's.
     script.push_str("export GOINSTR_LIVE_CLOCK=1\n");
-    for test in tests {
-        // What the kernel has to say of it, which else nobody sees: who was killed by which signal is in it.
-        script.push_str(&format!(
-            "live --color never --test-threads 1 {test} || dmesg | tail -n 40\n"
-        ));
+    // What the kernel has to say of it, which else nobody sees: who was killed by which signal is in it.
+    let live = "live --color never --test-threads 1 ";
+    let told = " || dmesg | tail -n 40\n";
+    match tests {
+        Tests::Named(names) => {
+            script.extend(names.iter().map(|name| format!("{live}{name}{told}")));
+        }
+        // By groups, so that what failed is told before the next.
+        Tests::Whole => script.push_str(&format!(
+            "for group in $(live --list 2>/dev/null | cut -d: -f1 | sort -u); do\n\
+             {live}$group:: --skip random:: --skip soak --skip _while_it_{told}done\n"
+        )),
     }
     script
 }
