@@ -70,7 +70,7 @@ pub(super) async fn run(
             .map(|budget| Allowance::new(budget.percent, &config.target)),
         spent_ns: 0,
         calls,
-        sign: heart.part(LOOP_SILENCE),
+        sign: heart.part("the loop", LOOP_SILENCE),
     };
     let watch = config
         .guard

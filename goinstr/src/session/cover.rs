@@ -93,7 +93,7 @@ async fn run(
     let clock = Clock::now();
     let began = monotonic_ns();
     let mut state = State {
-        sign: heart.part(SILENCE),
+        sign: heart.part("the loop", SILENCE),
         config,
         costs,
         clock,

@@ -38,6 +38,8 @@ struct Parts {
 /// When a part has shown itself last.
 #[derive(Debug)]
 struct Shown {
+    /// As goinstr's last words name it.
+    name: &'static str,
     /// ns of `CLOCK_MONOTONIC`; 0: it rests, and may be silent.
     at_ns: AtomicU64,
     silence: Duration,
@@ -64,8 +66,9 @@ impl Heart {
     }
 
     /// A part whose silence for so long is goinstr's own; it rests until it shows itself.
-    pub fn part(&self, silence: Duration) -> Sign {
+    pub fn part(&self, name: &'static str, silence: Duration) -> Sign {
         let shown = Arc::new(Shown {
+            name,
             at_ns: AtomicU64::new(0),
             silence,
         });
@@ -107,9 +110,10 @@ impl Parts {
         self.signs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether each part that is at work has shown itself in time.
-    fn all_live(&self, now_ns: u64) -> bool {
-        self.signs().iter().all(|shown| shown.is_live(now_ns))
+    /// A part that is at work and has not shown itself in time.
+    fn silent(&self, now_ns: u64) -> Option<Arc<Shown>> {
+        let signs = self.signs();
+        signs.iter().find(|shown| !shown.is_live(now_ns)).cloned()
     }
 }
 
@@ -124,9 +128,17 @@ impl Shown {
 fn beat(switch: &mut Switch, parts: &Parts) {
     // The busier the machine is, the more it matters.
     urgent();
+    let mut told = false;
     while !parts.ended.load(Ordering::Relaxed) {
-        if parts.all_live(monotonic_ns()) {
-            switch.beat(SILENCE);
+        match parts.silent(monotonic_ns()) {
+            None => switch.beat(SILENCE),
+            // Whoever finds goinstr killed is to know why.
+            Some(part) if !told => {
+                told = true;
+                let (name, silence) = (part.name, part.silence);
+                log::error!("{name} has not moved for {silence:?}; unless it does, goinstr ends");
+            }
+            Some(_) => {}
         }
         thread::park_timeout(BEAT);
     }
@@ -142,30 +154,39 @@ mod tests {
     fn a_part_that_is_silent_for_too_long_ends_the_signs() {
         let heart = Heart::start(None).unwrap();
         let parts = &heart.parts;
-        let main = heart.part(Duration::from_secs(10));
-        let guard = heart.part(Duration::from_secs(5));
+        let main = heart.part("the loop", Duration::from_secs(10));
+        let guard = heart.part("the guard", Duration::from_secs(5));
         // Nobody is at work yet.
-        assert!(parts.all_live(u64::MAX));
+        assert!(parts.silent(u64::MAX).is_none());
         main.show();
         guard.show();
         let now = monotonic_ns();
-        assert!(parts.all_live(now + 4 * SECOND));
-        assert!(!parts.all_live(now + 6 * SECOND), "the guard is silent");
+        assert!(parts.silent(now + 4 * SECOND).is_none());
+        assert!(
+            parts.silent(now + 6 * SECOND).is_some(),
+            "the guard is silent"
+        );
         guard.rest();
-        assert!(parts.all_live(now + 9 * SECOND));
-        assert!(!parts.all_live(now + 11 * SECOND), "the loop is silent");
+        assert!(parts.silent(now + 9 * SECOND).is_none());
+        assert!(
+            parts.silent(now + 11 * SECOND).is_some(),
+            "the loop is silent"
+        );
         main.show();
-        assert!(parts.all_live(now + 9 * SECOND));
+        assert!(parts.silent(now + 9 * SECOND).is_none());
         drop(main);
-        assert!(parts.all_live(u64::MAX), "who is gone is not waited for");
+        assert!(
+            parts.silent(u64::MAX).is_none(),
+            "who is gone is not waited for"
+        );
     }
 
     #[test]
     fn a_sign_that_comes_after_the_clock_was_read_is_one() {
         let heart = Heart::default();
-        let main = heart.part(Duration::from_secs(10));
+        let main = heart.part("the loop", Duration::from_secs(10));
         let before = monotonic_ns();
         main.show();
-        assert!(heart.parts.all_live(before.saturating_sub(SECOND)));
+        assert!(heart.parts.silent(before.saturating_sub(SECOND)).is_none());
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn run(
         shed: Vec::new(),
         counted: config.duty.map(|_| vec![0; config.plan.functions.len()]),
         output: Ok(()),
-        sign: heart.part(LOOP_SILENCE),
+        sign: heart.part("the loop", LOOP_SILENCE),
     };
     let windows = attached.take_windows();
     match &windows {

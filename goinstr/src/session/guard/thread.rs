@@ -92,7 +92,7 @@ impl Guard {
         }
         let (tell, told) = unbounded_channel();
         let ended = Arc::clone(&stop);
-        let sign = heart.part(SILENCE);
+        let sign = heart.part("the guard", SILENCE);
         let work = move || run(watch, &shedder, stopper.as_ref(), &sign, &ended, &tell);
         let thread = thread::Builder::new().name("guard".into()).spawn(work);
         Ok(Self {
