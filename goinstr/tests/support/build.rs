@@ -197,7 +197,10 @@ pub fn targets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/targets")
 }
 
-/// Where tests put what they build.
+/// Where tests put what they build and write. A guest doesn't have the builder's folder.
 pub fn scratch() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
+    match toolchain::prebuilt() {
+        Some(_) => Path::new("/tmp"),
+        None => Path::new(env!("CARGO_TARGET_TMPDIR")),
+    }
 }
