@@ -53,6 +53,18 @@ pub enum AttachError {
         /// The kernel's or the loader's words.
         reason: String,
     },
+    /// The kernel's verifier goes through a million instructions at most, and how many there are is not the same for
+    /// each kernel's.
+    #[error(
+        "the verifier of this kernel ({release}) gives up on the probe program `{program}`, which is too much for it with \
+         these options: {TOO_LARGE}"
+    )]
+    TooLarge {
+        /// Name of the program.
+        program: String,
+        /// As `uname -r` says.
+        release: String,
+    },
     /// The kernel lacks what the probe programs are made with.
     #[error(
         "this kernel ({release}) can't run goinstr's probe programs: {lacks}; goinstr needs {needs}"
@@ -147,6 +159,9 @@ pub enum AttachError {
     },
 }
 
+/// What makes programs smaller, the most first.
+const TOO_LARGE: &str = "leave out --states, else --stack, --args, --returns or --where";
+
 impl AttachError {
     /// What to do next, by itself: where goinstr can't even be measured by itself.
     #[must_use]
@@ -175,6 +190,7 @@ impl AttachError {
                 "try again when the machine is less busy; --raw --no-guard measures without".to_owned()
             }
             Self::TooManySites { .. } => "ulimit -n 65536, or choose fewer functions".to_owned(),
+            Self::TooLarge { .. } => TOO_LARGE.to_owned(),
             Self::ReturnsByKernel { .. } => "leave --ret-by out".to_owned(),
             Self::Program { .. } | Self::Gone { .. } | Self::Arm { .. } | Self::Features { .. } => {
                 "try --attach-by perf_event; and please report it, with the output of goinstr doctor -vv".to_owned()
@@ -225,6 +241,13 @@ mod tests {
             (AttachError::NoBpf, "5.17"),
             (AttachError::NoBtf, "5.17"),
             (AttachError::NoUprobes, "CONFIG_UPROBE_EVENTS"),
+            (
+                AttachError::TooLarge {
+                    program: "entry".to_owned(),
+                    release: String::new(),
+                },
+                "leave out --states",
+            ),
             (
                 AttachError::Kernel {
                     release: String::new(),

@@ -36,12 +36,21 @@ pub(super) fn refused(program: &str, source: &io::Error, words: &str) -> AttachE
         .lines()
         .rev()
         .find(|line| !(line.is_empty() || STATISTICS.iter().any(|begin| line.starts_with(begin))));
+    let release = || {
+        rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned()
+    };
+    if is_too_large(source, verdict) {
+        return AttachError::TooLarge {
+            program: program.to_owned(),
+            release: release(),
+        };
+    }
     match lacking(&needed::checks()) {
         Some((lacks, needs)) => AttachError::Kernel {
-            release: rustix::system::uname()
-                .release()
-                .to_string_lossy()
-                .into_owned(),
+            release: release(),
             lacks,
             needs,
         },
@@ -50,6 +59,12 @@ pub(super) fn refused(program: &str, source: &io::Error, words: &str) -> AttachE
             reason: format!("{source} ({})", verdict.unwrap_or_default()),
         },
     }
+}
+
+/// Whether the verifier has given up, and found nothing wrong.
+fn is_too_large(source: &io::Error, verdict: Option<&str>) -> bool {
+    source.raw_os_error() == Some(libc::E2BIG)
+        && verdict.is_some_and(|verdict| verdict.contains("BPF program is too large"))
 }
 
 /// What all fatal checks found, and the last one's remedy: features came one after the other.
@@ -86,6 +101,23 @@ pub fn checks() -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_is_too_large_is_told_by_what_to_leave_out() {
+        let source = io::Error::from_raw_os_error(libc::E2BIG);
+        // As Linux 6.12 and 7.3 say it.
+        let words = "2974: (5d) if r0 != r2 goto pc-7\nBPF program is too large. Processed 1000001 insn\n\
+                     processed 1000001 insns (limit 1000000) max_states_per_insn 12\n";
+        let told = refused("entry", &source, words);
+        assert!(
+            matches!(&told, AttachError::TooLarge { program, .. } if program == "entry"),
+            "{told}"
+        );
+        assert!(told.to_string().contains("leave out --states"), "{told}");
+        let other = io::Error::from_raw_os_error(libc::EINVAL);
+        assert!(!is_too_large(&other, Some("BPF program is too large.")));
+        assert!(!is_too_large(&source, Some("invalid mem access")));
+    }
 
     #[test]
     fn what_a_kernel_lacks_is_named_with_what_has_it() {
