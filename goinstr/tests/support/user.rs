@@ -127,7 +127,12 @@ pub fn readable_copy(executable: &Path, folder: &Path, mode: u32) -> Result<Path
     let copy = folder.join(executable.file_name().context("no file name")?);
     // By another process: a child that a test beside this one forks while this process writes the copy
     // would have it open for writing too, and it could not be run until that child runs its own.
-    let copied = Command::new("cp").arg(executable).arg(&copy).status()?;
+    // In place of an earlier one, which the process that holds the last measurement's probes may still run.
+    let copied = Command::new("cp")
+        .arg("--remove-destination")
+        .arg(executable)
+        .arg(&copy)
+        .status()?;
     ensure!(copied.success(), "can't copy {}", executable.display());
     fs::set_permissions(&copy, fs::Permissions::from_mode(mode))?;
     Ok(copy)
