@@ -5,7 +5,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,7 +14,8 @@ use rustix::process::{Signal, kill_process};
 use super::{
     Fault, Times, Watched, busy, guarding,
     held::{changed, children},
-    signal, survives, unharmed, wait,
+    output::wait_until_it_holds,
+    signal, unharmed, wait,
 };
 use crate::{
     Test,
@@ -188,12 +189,7 @@ fn holder_stopped() -> Result<()> {
 
 fn holder_stopped_and_killed() -> Result<()> {
     let (goinstr, mut target, exe) = with_stopped_holder()?;
-    let Watched {
-        goinstr,
-        lines: _lines,
-        errors: _errors,
-    } = goinstr;
-    survives(goinstr, &mut target, &exe)?;
+    goinstr.killed(&mut target, &exe)?;
     unharmed(target, &exe)
 }
 
@@ -260,12 +256,8 @@ fn unread_recording() -> Result<()> {
     rustix::pipe::fcntl_setpipe_size(&stdout, 4096)?;
     let mut errors = Lines::of("goinstr", goinstr.stderr.take().context("stderr")?);
     changed(target.pid, &exe, |bytes| bytes > 0)?;
-    let deadline = Instant::now() + patience();
     // Each second some hundreds of calls are recorded: the pipe has no room for the next frame.
-    while rustix::io::ioctl_fionread(&unread)? < 3000 {
-        ensure!(Instant::now() < deadline, "the pipe is never full");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_until_it_holds(&unread, 3000)?;
     thread::sleep(Duration::from_secs(2));
     signal(&goinstr, Signal::INT)?;
     text::wait_until_original(target.pid, &exe)?;

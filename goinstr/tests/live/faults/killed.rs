@@ -110,10 +110,7 @@ fn target_killed() -> Result<()> {
         some_time(&mut dice);
         target.signal(Signal::KILL)?;
         target.exit()?;
-        if let Some(report) = goinstr.ends_by_itself()? {
-            let end = report.ledger.end;
-            ensure!(end == "target_exit", "ended by {end}");
-        }
+        goinstr.ends_with_its_target()?;
     }
     Ok(())
 }
@@ -128,10 +125,7 @@ fn target_ends() -> Result<()> {
         target.go()?;
         target.truth()?;
         target.release()?;
-        if let Some(report) = goinstr.ends_by_itself()? {
-            let end = report.ledger.end;
-            ensure!(end == "target_exit", "ended by {end}");
-        }
+        goinstr.ends_with_its_target()?;
     }
     Ok(())
 }
@@ -153,12 +147,7 @@ fn shedding() -> Result<()> {
             .lines
             .wait_for("a function that is shed", patience(), shed)?;
         thread::sleep(Duration::from_millis(dice.below(400)));
-        let Watched {
-            goinstr,
-            lines: _lines,
-            errors: _errors,
-        } = goinstr;
-        survives(goinstr, &mut target, &exe)?;
+        goinstr.killed(&mut target, &exe)?;
         target.signal(Signal::KILL)?;
         target.exit()?;
     }

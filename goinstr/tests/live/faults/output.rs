@@ -1,6 +1,7 @@
 //! Outputs that take nothing.
 
 use std::{
+    os::fd::AsFd,
     thread,
     time::{Duration, Instant},
 };
@@ -8,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
 
-use super::{Fault, Times, attaching, signal, unharmed, wait};
+use super::{Fault, Times, attaching, held::changed, signal, unharmed, wait};
 use crate::{
     Test,
     support::{
@@ -59,6 +60,16 @@ fn disk_full() -> Result<()> {
     unharmed(target, &exe)
 }
 
+/// Waits until so many bytes wait in a pipe for its reader.
+pub fn wait_until_it_holds(pipe: impl AsFd, bytes: u64) -> Result<()> {
+    let deadline = Instant::now() + patience();
+    while rustix::io::ioctl_fionread(&pipe)? < bytes {
+        ensure!(Instant::now() < deadline, "the pipe is never full");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 /// A pipe that stays open and is never read.
 fn reader_stops() -> Result<()> {
     let exe = Build::of("steady").executable()?;
@@ -68,16 +79,9 @@ fn reader_stops() -> Result<()> {
     let unread = goinstr.stdout.take().context("stdout")?;
     rustix::pipe::fcntl_setpipe_size(&unread, 4096)?;
     let mut errors = Lines::of("goinstr", goinstr.stderr.take().context("stderr")?);
-    let deadline = Instant::now() + patience();
-    while text::changed_bytes(target.pid, &exe)? == 0 {
-        ensure!(Instant::now() < deadline, "never armed");
-        thread::sleep(Duration::from_millis(20));
-    }
+    changed(target.pid, &exe, |bytes| bytes > 0)?;
     // A page has room for some lines; at the next interval there is more to write than that.
-    while rustix::io::ioctl_fionread(&unread)? < 1000 {
-        ensure!(Instant::now() < deadline, "the pipe is never full");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_until_it_holds(&unread, 1000)?;
     thread::sleep(Duration::from_secs(1));
     signal(&goinstr, Signal::INT)?;
     // Whatever nobody reads: the probes go at once.

@@ -1,11 +1,18 @@
 //! A goinstr whose output is read as it comes, up to its end.
 
-use std::process::{Child, Command, ExitStatus};
+use std::{
+    path::Path,
+    process::{Child, Command, ExitStatus},
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{attach, spawn, wait};
-use crate::support::{lines::Lines, process::patience, report::Report};
+use super::{attach, spawn, survives, wait};
+use crate::support::{
+    lines::Lines,
+    process::{Target, patience},
+    report::Report,
+};
 
 pub struct Watched {
     pub goinstr: Child,
@@ -43,6 +50,25 @@ impl Watched {
         self.lines.wait_for_end(patience())?;
         self.errors.wait_for_end(patience())?;
         Ok(status)
+    }
+
+    /// Kills it; the target goes on, with the text of its file. What it writes is read up to then.
+    pub fn killed(self, target: &mut Target, exe: &Path) -> Result<()> {
+        let Self {
+            goinstr,
+            lines: _lines,
+            errors: _errors,
+        } = self;
+        survives(goinstr, target, exe)
+    }
+
+    /// Ends by its target's end, or says in one line why it has measured nothing.
+    pub fn ends_with_its_target(self) -> Result<()> {
+        if let Some(report) = self.ends_by_itself()? {
+            let end = report.ledger.end;
+            ensure!(end == "target_exit", "ended by {end}");
+        }
+        Ok(())
     }
 
     /// Nobody ends it: its report, whose books balance, or `None`: it said in one line why there is none.
