@@ -262,7 +262,7 @@ fn close(
     if capture::wanted() && own {
         capture::at_return(ctx, &place.key, shadow.depth() - 1, func, sp);
     }
-    shadow.pop_apart(end, own);
+    shadow.pop(end, own);
     (!own).then_some(counter::LOST_RETURNS)
 }
 

@@ -196,17 +196,17 @@ impl Shadow {
         Ok(())
     }
 
-    /// Closes the innermost open call, for who may also unwind: a function of its own, because in line
-    /// its variables would be on the stack of that too, which has no more than 512 bytes together with
-    /// the callback of `bpf_loop`, where [`Shadow::pop`] is in line.
-    #[inline(never)]
-    pub fn pop_apart(&self, end: u64, returned: bool) {
-        self.pop(end, returned);
-    }
-
     /// Closes the innermost open call.
     #[inline(always)]
-    fn pop(&self, end: u64, returned: bool) {
+    pub fn pop(&self, end: u64, returned: bool) {
+        let returned = if returned { RETURNED } else { 0 };
+        let of_thread = if self.key.tid == 0 { 0 } else { OF_THREAD };
+        let flags = returned | of_thread;
+        shadow_pop(self.head, self.key.g, self.process, end, flags);
+    }
+
+    #[inline(always)]
+    fn pop_here(&self, end: u64, returned: bool) {
         let depth = self.depth();
         if depth == 0 || depth > MAX_FRAMES {
             return;
@@ -220,10 +220,15 @@ impl Shadow {
         };
         // SAFETY: frames are live map elements.
         let frame = unsafe { *frame };
-        let states = match config::states() {
-            0 => None,
-            _ => state::close(&self.key, self.process, index, end),
-        };
+        let mut clock = None;
+        // Beside the clock and not within its option, where the optimizer reads it of a call that has none: the
+        // verifier minds a register that nobody has written.
+        let mut idle = 0;
+        if config::states() != 0
+            && let Some((of, time)) = state::close(&self.key, self.process, index, end)
+        {
+            (clock, idle) = (Some(of), time);
+        }
         let (own, pair) = costs(&frame, returned);
         if !returned && standing::is_shed(frame.func) {
             self.drop_shed(index, &frame, pair);
@@ -236,8 +241,7 @@ impl Shadow {
             .saturating_sub(frame.start_ns)
             .saturating_sub(corrected)
             .max(frame.child_ns)
-            .max(states.map_or(0, |(_, idle)| idle));
-        let clock = states.map(|(clock, _)| clock);
+            .max(idle);
         if let Some(clock) = clock {
             state::add_up(clock, frame.func, duration);
         }
@@ -367,6 +371,42 @@ impl Shadow {
             }),
         }
     }
+}
+
+/// A flag of [`shadow_pop`]: the call returned; otherwise it was unwound.
+const RETURNED: u64 = 1;
+/// A flag of [`shadow_pop`]: the stack is a thread's own and no goroutine's.
+const OF_THREAD: u64 = 2;
+
+/// [`Shadow::pop`]; returns 0, because it has to return a number.
+///
+/// A global function, which the verifier goes through once and by itself, knowing nothing of its arguments. In
+/// line, or as a function of the program's own, it would be followed for all that is known where a call ends: for
+/// all programs that end calls and all that can be asked for, that is beyond the verifier's million instructions.
+/// By itself it is a tenth of that and less.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn shadow_pop(head: *mut ShadowHead, g: u64, process: u64, end: u64, flags: u64) -> u64 {
+    // Never: but of a global function's argument the verifier doesn't know that.
+    if head.is_null() {
+        return 0;
+    }
+    let tid = if flags & OF_THREAD == 0 {
+        0
+    } else {
+        process as u32
+    };
+    let shadow = Shadow {
+        head,
+        key: ShadowKey {
+            g,
+            tgid: (process >> 32) as u32,
+            tid,
+        },
+        process,
+    };
+    shadow.pop_here(end, flags & RETURNED != 0);
+    0
 }
 
 /// A call that has just ended.
