@@ -117,12 +117,6 @@ impl Attach {
         if capture.is_wanted() && typed.aggregate == AggregateBy::Ring {
             return wrong("--aggregate ring shows no single calls: leave --args and --returns out");
         }
-        if capture.is_wanted() && typed.states && typed.stack && guard.is_some() {
-            return wrong(
-                "--states, --stack and --args or --returns with the guard are more than the kernel's verifier takes: \
-                 leave one of them out, or use `goinstr trace`, or add --no-guard",
-            );
-        }
         Ok(Self {
             selection,
             patterns: patterns("attach", typed.patterns.into_iter())?,

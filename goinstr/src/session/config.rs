@@ -111,23 +111,15 @@ impl Config {
     }
 
     /// Whether functions that cost too much can be taken out while the others go on. Calls that are not followed
-    /// could be counted twice or not at all meanwhile; and where states, stacks and values are asked for
-    /// together, the kernel's verifier would have too much to go through. Such a measurement is ended.
+    /// could be counted twice or not at all meanwhile: such a measurement is ended.
     pub(super) fn sheds(&self) -> bool {
-        let asks_for_all =
-            self.plan.states.is_some() && self.plan.captures.is_some() && self.stacks.is_some();
-        self.guard.is_some() && self.count.is_none() && !asks_for_all
+        self.guard.is_some() && self.count.is_none()
     }
 
     /// Whether the kernel side tells of all measured calls around each that is told of. It tells of
-    /// single calls where there is a bound; with states or values as well, the verifier would have
-    /// too much to go through.
+    /// single calls where there is a bound.
     pub(super) fn tells_chains(&self) -> bool {
-        self.chains
-            && self.slower_than.is_some()
-            && self.aggregation == Aggregation::Kernel
-            && self.plan.states.is_none()
-            && self.plan.captures.is_none()
+        self.chains && self.slower_than.is_some() && self.aggregation == Aggregation::Kernel
     }
 }
 

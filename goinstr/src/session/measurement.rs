@@ -78,8 +78,7 @@ pub(super) async fn run(
     let watch = config
         .guard
         .map(|budget| budget::watch(&config, &attached.kernel, &prepared, budget));
-    let stopper = (!settings.shedding).then(|| attached.stopper());
-    let mut guard = Guard::start(watch, attached.shedder(), stopper, heart)?;
+    let mut guard = Guard::start(watch, attached.shedder(), None, heart)?;
     // Told when nothing can keep it from being measured any more: every thread that it takes is there.
     state.output = sink.session(
         &info(&config, &attached, state.clock.unix_ns(state.began)),
@@ -227,14 +226,8 @@ impl State {
                 }
                 true
             }
-            Told::TooLoud { shed, at_ns } => {
-                let times = (self.began, at_ns);
-                if let Some(event) = budget::shed_event(&config.plan, &shed, self.clock, times) {
-                    self.write(|| sink.shed(&event));
-                    budget::tell_end(&event);
-                }
-                false
-            }
+            // Of entries that are told of alone.
+            Told::TooLoud { .. } => false,
             Told::StatesTooDear(detail) => {
                 log::error!(
                     "{detail}: the measurement was ended; measure without --states, \

@@ -51,6 +51,9 @@ pub fn tests() -> Vec<Test> {
         test("budget::shedding_where_the_ring_carries_all_calls", || {
             spurt(&["--aggregate", "ring", "--ring-size", "65536"])
         }),
+        test("budget::shedding_with_states_stacks_and_values", || {
+            spurt(&["--states", "--stack", "--args", "--slower-than", "10ms"])
+        }),
         test("budget::shedding_where_sites_are_perf_events", perf_events),
         test(
             "budget::a_loud_function_is_left_out_before_arming",

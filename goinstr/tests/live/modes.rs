@@ -13,7 +13,10 @@ use crate::{
 pub fn tests() -> Vec<Test> {
     let mut tests = vec![
         test("modes::each_single_call_has_its_outcome", single_calls),
-        test("modes::each_single_call_has_its_parent", parents),
+        test("modes::each_single_call_has_its_parent", || parents(&[])),
+        test("modes::and_with_all_that_can_be_asked_for", || {
+            parents(&["--states", "--stack", "--args"])
+        }),
     ];
     for target in ["grow", "panics", "goexit", "threads"] {
         tests.push(test(
@@ -84,24 +87,31 @@ fn single_calls() -> Result<()> {
     Ok(())
 }
 
-fn parents() -> Result<()> {
-    let measured = Case::of(Build::of("nesting"))
-        .options(&["--slower-than", "1ns"])
-        .exact()?;
-    let mut pairs: BTreeMap<(&str, Option<&str>), u64> = BTreeMap::new();
+/// Each single call with all that was measured around it, innermost first.
+fn parents(options: &[&'static str]) -> Result<()> {
+    let options = [&["--slower-than", "1ns"], options].concat();
+    let measured = Case::of(Build::of("nesting")).options(&options).exact()?;
+    let mut seen: BTreeMap<(&str, Option<&str>, Vec<&str>), u64> = BTreeMap::new();
     for call in &measured.report.calls {
-        *pairs
-            .entry((&call.function, call.parent.as_deref()))
+        let callers = call.callers.iter().map(String::as_str).collect();
+        *seen
+            .entry((&call.function, call.parent.as_deref(), callers))
             .or_default() += 1;
     }
-    let expected = BTreeMap::from([
-        (("main.main.func1", None), 1),
-        (("main.top", Some("main.main.func1")), 100),
-        (("main.left", Some("main.top")), 100),
-        (("main.right", Some("main.top")), 100),
-        (("main.leaf", Some("main.left")), 100),
-        (("main.leaf", Some("main.right")), 300),
-    ]);
-    ensure!(pairs == expected, "callers: {pairs:?}, true {expected:?}");
+    let [root, top, left, right] = ["main.main.func1", "main.top", "main.left", "main.right"];
+    let expected = [
+        (root, vec![], 1),
+        (top, vec![root], 100),
+        (left, vec![top, root], 100),
+        (right, vec![top, root], 100),
+        ("main.leaf", vec![left, top, root], 100),
+        ("main.leaf", vec![right, top, root], 300),
+    ];
+    let expected = expected
+        .map(|(function, callers, calls)| ((function, callers.first().copied(), callers), calls));
+    ensure!(
+        seen == BTreeMap::from(expected),
+        "with their callers: {seen:?}"
+    );
     Ok(())
 }
