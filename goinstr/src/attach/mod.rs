@@ -153,7 +153,7 @@ impl Attached {
             method,
             returns: settings.returns,
             sites: all_sites,
-            shedder: Shedder::new(links, gauge),
+            shedder: Shedder::new(links, gauge, &holder),
             follows_threads: threads.is_some(),
             threads,
             windows,

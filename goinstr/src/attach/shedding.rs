@@ -20,6 +20,7 @@ use goinstr_common::cookie;
 
 use super::{
     AttachError, Gauge, features,
+    holder::Holder,
     parts::{Called, Parted},
     perf,
     urgency::urgent,
@@ -39,8 +40,8 @@ pub struct Shedder {
 }
 
 impl Shedder {
-    pub(super) fn new(links: Links, gauge: Gauge) -> Self {
-        let links = Arc::new(Mutex::new(Shedding::new(links)));
+    pub(super) fn new(links: Links, gauge: Gauge, holder: &Holder) -> Self {
+        let links = Arc::new(Mutex::new(Shedding::new(links, holder.clone())));
         Self { gauge, links }
     }
 
@@ -72,14 +73,14 @@ impl Shedder {
         let (requests, orders) = mpsc::channel();
         let (tell, results) = mpsc::channel();
         let multi = matches!(shedding.links, Some(Links::Multi(_)));
-        let gauge = self.gauge.clone();
+        let (gauge, holder) = (self.gauge.clone(), shedding.holder.clone());
         let work = move || {
             // While sites wait to go the target pays.
             urgent();
             if multi {
-                drop(ordered());
+                drop(ordered(&holder));
             }
-            serve(&orders, &tell, &gauge);
+            serve(&orders, &tell, &gauge, &holder);
         };
         thread::Builder::new().name("shedder".into()).spawn(work)?;
         shedding.worker = Some(Worker {
@@ -117,6 +118,7 @@ struct Shedding {
     /// Functions whose calls are no longer followed and whose sites are still armed.
     marked: HashSet<u32>,
     worker: Option<Worker>,
+    holder: Holder,
 }
 
 /// The thread that takes sites out, from outside. It has the links for as long as it is busy.
@@ -135,11 +137,12 @@ type Outcome = (Links, Result<(), AttachError>);
 const PANICKED: &str = "the thread that takes sites out has ended";
 
 impl Shedding {
-    fn new(links: Links) -> Self {
+    fn new(links: Links, holder: Holder) -> Self {
         Self {
             links: Some(links),
             marked: HashSet::new(),
             worker: None,
+            holder,
         }
     }
 
@@ -190,10 +193,10 @@ impl Shedding {
 }
 
 /// What the thread does until nobody asks any more.
-fn serve(orders: &Receiver<Order>, tell: &Sender<Outcome>, gauge: &Gauge) {
+fn serve(orders: &Receiver<Order>, tell: &Sender<Outcome>, gauge: &Gauge, holder: &Holder) {
     for (links, functions) in orders {
         // Whoever is gone wants the links disarmed, which they are as they are dropped.
-        let _ = tell.send(take_out(links, &functions, gauge));
+        let _ = tell.send(take_out(links, &functions, gauge, holder));
     }
 }
 
@@ -204,8 +207,8 @@ impl Drop for Shedding {
 }
 
 /// Whether the kernel runs the newer of two links first, as the protocol wants it.
-fn ordered() -> Result<(), AttachError> {
-    match features::newest_first() {
+fn ordered(holder: &Holder) -> Result<(), AttachError> {
+    match features::newest_first(holder) {
         Ok(true) => Ok(()),
         Ok(false) => Err(AttachError::Order),
         Err(source) => Err(AttachError::Features { source }),
@@ -216,6 +219,7 @@ fn take_out(
     links: Links,
     functions: &HashSet<u32>,
     gauge: &Gauge,
+    holder: &Holder,
 ) -> (Links, Result<(), AttachError>) {
     match links {
         Links::Perf(links) => {
@@ -226,7 +230,7 @@ fn take_out(
             let began = Instant::now();
             // Of one moment: all sites of a function have to be in the same part.
             let called = gauge.called();
-            match ordered().and_then(|()| links.without(functions, Called(&called))) {
+            match ordered(holder).and_then(|()| links.without(functions, Called(&called))) {
                 Ok((next, again)) => {
                     // From here on the new links' programs count, and the old ones' only what those
                     // have just missed.

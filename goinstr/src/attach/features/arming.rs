@@ -8,7 +8,10 @@ use super::{
     limits, newest_first, own_event,
     own_event::Unarmed,
 };
-use crate::target::{Capability, capability};
+use crate::{
+    attach::holder::Holder,
+    target::{Capability, capability},
+};
 
 const MULTI: &str = "uprobe_multi";
 const PERF: &str = "perf_events";
@@ -24,7 +27,7 @@ pub(super) fn checks() -> Vec<Check> {
         limits::perf_event_paranoid(),
     );
     let shedding = match has_multi {
-        true => shedding_of_links(newest_first()),
+        true => shedding_of_links(Holder::start().and_then(|holder| newest_first(&holder))),
         false => shedding_of_events(&perf),
     };
     vec![multi, perf, shedding]

@@ -18,7 +18,7 @@ mod thread_ids;
 
 pub use arming::has_uprobe_multi;
 pub use check::{Check, Verdict};
-pub use order::newest_first;
+pub(super) use order::newest_first;
 
 use std::io;
 
@@ -96,6 +96,13 @@ pub fn checks() -> Vec<Check> {
     checks.extend(limits::checks());
     checks.push(returns::shadow_stacks());
     checks
+}
+
+/// A program for `uprobe.multi` that does nothing.
+#[cfg(test)]
+pub(super) fn idle_program() -> io::Result<std::os::fd::OwnedFd> {
+    let idle = attempt::program(&attempt::IDLE, attempt::Attach::UprobeMulti);
+    idle.map_err(|(error, _)| error)
 }
 
 #[cfg(test)]

@@ -25,12 +25,14 @@ pub(super) const ARM: u32 = 1;
 pub(super) const ARM_PERF: u32 = 3;
 /// Drop a link: its word is the link's descriptor.
 pub(super) const DROP: u32 = 2;
+/// Call [`super::process::probed`] once.
+pub(super) const CALL: u32 = 4;
 
 /// What goinstr asks for.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Request {
-    /// [`ARM`], [`ARM_PERF`] or [`DROP`].
+    /// [`ARM`], [`ARM_PERF`], [`DROP`] or [`CALL`].
     pub what: u32,
     /// The process to be armed; 0: all.
     pub pid: i32,

@@ -13,6 +13,7 @@ mod message;
 mod process;
 
 use std::{
+    fs::File,
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     sync::{
@@ -27,8 +28,8 @@ use rustix::{
     process::{Signal, pidfd_send_signal},
 };
 
-use super::{armer::By, urgency::urgent};
-use message::{ARM, ARM_PERF, DROP, End, Reply, Request};
+use super::{armer::By, own_text, urgency::urgent};
+use message::{ARM, ARM_PERF, CALL, DROP, End, Reply, Request};
 
 /// The process, from goinstr's side. Clones are of the same one; with the last it ends.
 #[derive(Clone, Debug)]
@@ -105,6 +106,30 @@ impl Holder {
             }),
             error => Err(io::Error::from_raw_os_error(error)),
         }
+    }
+
+    /// Arms a place of the process's own, for trials: goinstr's text stays as it is.
+    ///
+    /// # Errors
+    /// As of [`Holder::arm`].
+    pub fn arm_itself(&self, program: BorrowedFd<'_>, cookie: u64) -> io::Result<Held> {
+        let place = process::probed as extern "C" fn(u64) -> u64;
+        let offset = own_text::file_offset(place as usize as u64)?.0;
+        let file = File::open("/proc/self/exe")?;
+        let sites: (&[u64], &[u64]) = (&[offset], &[cookie]);
+        self.arm(program, file.as_fd(), sites, self.0.process, By::Multi)
+    }
+
+    /// Has the process come by that place once.
+    ///
+    /// # Errors
+    /// The holder is gone.
+    pub fn call_itself(&self) -> io::Result<()> {
+        let request = Request {
+            what: CALL,
+            ..Request::default()
+        };
+        self.ask(&request, &[], &[]).map(drop)
     }
 
     /// From now on nothing waits for links to go: the process takes all out that it still has when it is
@@ -230,5 +255,44 @@ impl Drop for Line {
                 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
             {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+    use crate::attach::features;
+
+    /// The breakpoint of a trial is in the holder, and nowhere in goinstr.
+    #[test]
+    fn trials_leave_goinstr_as_it_is() {
+        let program = match features::idle_program() {
+            Ok(program) => program,
+            Err(error) => {
+                eprintln!("skipped: no program for uprobe.multi can be loaded: {error}");
+                return;
+            }
+        };
+        let holder = Holder::start().expect("forked");
+        let at = process::probed as extern "C" fn(u64) -> u64 as usize as u64;
+        let read = |file: &str, at: u64| {
+            let mut code = [0; 4];
+            let file = File::open(file).expect("opens");
+            file.read_exact_at(&mut code, at).expect("read");
+            code
+        };
+        let in_file = read(
+            "/proc/self/exe",
+            own_text::file_offset(at).expect("found").0,
+        );
+        let held = holder.arm_itself(program.as_fd(), 0).expect("armed");
+        assert_eq!(read("/proc/self/mem", at), in_file);
+        let others = format!("/proc/{}/mem", holder.0.process);
+        assert_ne!(read(&others, at), in_file, "it was not armed");
+        holder.call_itself().expect("it is there");
+        drop(held);
+        assert_eq!(read(&others, at), in_file);
     }
 }

@@ -5,17 +5,24 @@
 
 use std::{
     ffi::CStr,
+    hint::black_box,
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd},
 };
 
-use super::message::{self, ARM, ARM_PERF, DROP, End, Reply, Request};
+use super::message::{self, ARM, ARM_PERF, CALL, DROP, End, Reply, Request};
 use crate::attach::{multi, perf_event};
 
 /// Where the line to goinstr is: the only file that stays open.
 const LINE: RawFd = 0;
 /// Its name in `ps`. Another than goinstr's: `pkill -9 goinstr` must not hit it while it arms.
 const NAME: &CStr = c"uprobe-holder";
+
+/// A place of the holder's own, for what is tried of probes.
+#[inline(never)]
+pub(super) extern "C" fn probed(n: u64) -> u64 {
+    black_box(n).wrapping_mul(3)
+}
 
 /// Serves goinstr until it ends, and then ends with all links.
 ///
@@ -107,6 +114,10 @@ fn serve() -> io::Result<()> {
                 Some(exit) => message::send(line(), &Reply::default(), &[exit.as_fd()]),
                 None => message::send(line(), &Reply::default(), &[]),
             }
+        }
+        (CALL, ..) => {
+            black_box(probed(1));
+            message::send(line(), &Reply::default(), &[])
         }
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
