@@ -21,6 +21,13 @@ use std::{
 /// The release whose QEMU is used: 7.2 and older are flaky with newer x86_64 kernels.
 const EMULATOR_RELEASE: &str = "trixie";
 
+/// Two CPUs of a guest, by turns on one of the host's.
+///
+/// At once, the emulator now and then goes on with an instruction that is no longer there. The kernel steps the
+/// instructions under probes in slots that threads use one after the other, and targets died of an instruction of
+/// another function's (docs/reliability.md).
+const ACCELERATOR: &str = "tcg,thread=single";
+
 /// Kernel parameters. The mitigations are for real CPUs; emulated, they are what takes longest.
 const PARAMETERS: &str =
     "panic=-1 quiet mitigations=off init_on_alloc=0 rcupdate.rcu_cpu_stall_suppress=1";
@@ -68,18 +75,6 @@ impl Arch {
             Self::X86_64 => ["-machine", "q35", "-cpu", "max"],
             // Pointer authentication as hardware does it takes the emulator ten times as long.
             Self::Arm64 => ["-machine", "virt", "-cpu", "max,pauth-impdef=on"],
-        }
-    }
-
-    /// Two CPUs of a guest run at once on two of the host's, or by turns on one.
-    ///
-    /// By turns for arm64: at once, the emulator now and then goes on with an instruction that is no longer there. The
-    /// kernel steps the instructions under probes in slots that threads use one after the other, and one in some
-    /// ten runs of a program of panics died of another function's prologue (docs/reliability.md).
-    fn accelerator(self) -> &'static str {
-        match self {
-            Self::X86_64 => "tcg,thread=multi",
-            Self::Arm64 => "tcg,thread=single",
         }
     }
 
@@ -188,7 +183,7 @@ impl Emulator {
     ) -> Result<()> {
         let mut qemu = self.command(arch)?;
         qemu.args(arch.machine())
-            .args(["-accel", arch.accelerator(), "-smp", "2", "-m", "3072"])
+            .args(["-accel", ACCELERATOR, "-smp", "2", "-m", "3072"])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-display", "none", "-serial", "stdio"])
             .arg("-kernel")
