@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::process::patience;
 
@@ -23,6 +23,8 @@ pub enum Limit {
     Processes,
     /// One thread.
     OneProcess,
+    /// Nothing, but it can be frozen.
+    Freezing,
 }
 
 impl Limit {
@@ -43,6 +45,10 @@ impl Limit {
             Self::OneProcess => [
                 ("/sys/fs/cgroup/pids", "pids.max", "1"),
                 ("/sys/fs/cgroup", "pids.max", "1"),
+            ],
+            Self::Freezing => [
+                ("/sys/fs/cgroup/freezer", "freezer.state", "THAWED"),
+                ("/sys/fs/cgroup", "cgroup.freeze", "0"),
             ],
         }
     }
@@ -81,6 +87,38 @@ impl Group {
         Ok(fs::write(self.0.join("pids.max"), now)?)
     }
 
+    /// Freezes what is in it, as `docker pause` does, and waits for that.
+    pub fn freeze(&self) -> Result<()> {
+        self.be("FROZEN", ("1", "frozen 1"))
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.be("THAWED", ("0", "frozen 0"))
+    }
+
+    /// `state` of version 1 of control groups, or what version 2 is told and tells.
+    fn be(&self, state: &str, (order, event): (&str, &str)) -> Result<()> {
+        let (file, order, events, wanted) = match self.0.join("freezer.state") {
+            file if file.exists() => (file.clone(), state, file, state),
+            _ => {
+                let [file, events] = ["cgroup.freeze", "cgroup.events"].map(|of| self.0.join(of));
+                (file, order, events, event)
+            }
+        };
+        fs::write(file, order)?;
+        let deadline = Instant::now() + patience();
+        while !fs::read_to_string(&events)?.contains(wanted) {
+            ensure!(
+                Instant::now() < deadline,
+                "waited {:?} in vain for {wanted}",
+                patience()
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
     /// Whoever is to be in it writes its process id there.
     pub fn processes(&self) -> PathBuf {
         self.0.join("cgroup.procs")
@@ -89,6 +127,10 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
+        // What is frozen does not end.
+        if self.0.join("freezer.state").exists() {
+            let _ = fs::write(self.0.join("freezer.state"), "THAWED");
+        }
         let deadline = Instant::now() + patience();
         while fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));

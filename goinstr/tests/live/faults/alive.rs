@@ -230,7 +230,7 @@ fn no_process() -> Result<()> {
 }
 
 /// A goinstr in a control group.
-fn within(group: &Group) -> Command {
+pub fn within(group: &Group) -> Command {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", r#"echo $$ > "$0" && exec "$@""#])

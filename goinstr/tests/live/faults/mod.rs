@@ -10,6 +10,7 @@ mod alive;
 mod crowd;
 mod environment;
 mod file;
+mod frozen;
 mod held;
 mod killed;
 mod output;
@@ -50,6 +51,7 @@ pub fn tests() -> Vec<Test> {
         file::tests(),
         crowd::tests(),
         environment::tests(),
+        frozen::tests(),
     ];
     groups.into_iter().flatten().collect()
 }
