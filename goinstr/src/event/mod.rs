@@ -10,5 +10,5 @@ mod stack;
 pub use chain::ChainEvent;
 pub use diagnostics::Diagnostics;
 pub use record::{BadRecord, Beside, Event, RawCapture, decode};
-pub use ring::Reader;
+pub use ring::{Drained, Reader};
 pub use stack::{StackEvent, StackOf};

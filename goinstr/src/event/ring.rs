@@ -3,7 +3,7 @@
 //! The kernel side never wakes the reader, so it is drained by time: often while much comes, rarely
 //! while little does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
 
@@ -17,6 +17,20 @@ const ALIGNMENT: usize = 8;
 const PAUSES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_millis(100);
 
+/// Records between two looks at the clock: what is done with one takes microseconds.
+const BETWEEN_LOOKS: usize = 16;
+
+/// What came of a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Events that were handed over.
+    pub records: usize,
+    /// Room that they had taken in the buffer.
+    pub bytes: usize,
+    /// Whether nothing was left.
+    pub emptied: bool,
+}
+
 /// Reads events of one measurement.
 pub struct Reader {
     ring: RingBuf<MapData>,
@@ -24,6 +38,8 @@ pub struct Reader {
     /// In bytes.
     capacity: usize,
     pause: Duration,
+    /// The last drain was over before the buffer was empty.
+    behind: bool,
     bad: u64,
 }
 
@@ -36,20 +52,38 @@ impl Reader {
             functions,
             capacity: bytes as usize,
             pause: *PAUSES.start(),
+            behind: false,
             bad: 0,
         }
     }
 
     /// Hands over every event that is there, at most a buffer full of them; their number.
-    pub fn drain(&mut self, mut take: impl FnMut(Event)) -> usize {
-        let mut seen = 0;
+    pub fn drain(&mut self, take: impl FnMut(Event)) -> usize {
+        self.drain_until(None, take).records
+    }
+
+    /// The same for about so long: a full buffer may be the work of many seconds, and whoever reads it has others to
+    /// see to.
+    pub fn drain_for(&mut self, most: Duration, take: impl FnMut(Event)) -> Drained {
+        self.drain_until(Instant::now().checked_add(most), take)
+    }
+
+    fn drain_until(&mut self, end: Option<Instant>, mut take: impl FnMut(Event)) -> Drained {
+        let mut records = 0;
         let mut bytes = 0;
+        let mut emptied = false;
         // Bounded, so that a fast target can't keep the caller here for ever.
         while bytes < self.capacity {
+            if records % BETWEEN_LOOKS == BETWEEN_LOOKS - 1
+                && end.is_some_and(|end| Instant::now() >= end)
+            {
+                break;
+            }
             let Some(record) = self.ring.next() else {
+                emptied = true;
                 break;
             };
-            seen += 1;
+            records += 1;
             bytes += taken(record.len());
             match decode(&record, self.functions) {
                 Ok(event) => take(event),
@@ -62,13 +96,28 @@ impl Reader {
             }
         }
         self.pause = next_pause(self.pause, bytes, self.capacity);
-        seen
+        self.behind = !emptied;
+        Drained {
+            records,
+            bytes,
+            emptied,
+        }
     }
 
-    /// How long to wait until the next drain.
+    /// How long to wait until the next drain; zero: there is more.
     #[must_use]
     pub fn pause(&self) -> Duration {
-        self.pause
+        if self.behind {
+            Duration::ZERO
+        } else {
+            self.pause
+        }
+    }
+
+    /// Bytes that can be in the buffer.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Records that could not be decoded.

@@ -7,7 +7,7 @@ use goinstr_common::{
     control::{PHASE_CLOSING, PHASE_RECORDING},
     counter::DROPPED_RECORDS,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{
     SessionError, budget,
@@ -18,9 +18,10 @@ use super::{
     heart::{Heart, Sign},
     leaving::leave,
     ledger,
-    measurement::{LOOP_SILENCE, info, settings},
+    measurement::{info, settings},
     preparing::Prepared,
     telling::{Telling, say_kept_back},
+    turn::{LOOP_SILENCE, TURN, rest},
 };
 use crate::{
     aggregate::{CallerReport, End, FunctionReport, Mode, Report},
@@ -93,7 +94,7 @@ pub(super) async fn run(
         leave(&attached);
     }
     let kernel = attached.disarm();
-    while state.drain(&config, sink) != 0 {}
+    while !state.drain(&config, sink) {}
     say_kept_back(&config, &kernel);
     let report = state.report(&config, &kernel, elapsed)?;
     let ledger = ledger::of_count(&kernel, config.mode(), end);
@@ -162,7 +163,7 @@ impl State {
                     break;
                 }
                 _ = reports.tick() => {}
-                () = sleep(self.pause()) => {
+                () = rest(self.pause()) => {
                     self.drain(config, sink);
                     if sink.wants_end() {
                         break;
@@ -209,20 +210,21 @@ impl State {
         pause.map_or(LOOK, |pause| pause.min(LOOK))
     }
 
-    /// Takes the calls that are in the ring buffer, where they are told of; the number of records.
-    fn drain(&mut self, config: &Config, sink: &mut dyn Sink) -> usize {
+    /// Takes calls that are in the ring buffer, where they are told of, for one turn; whether there are no more.
+    fn drain(&mut self, config: &Config, sink: &mut dyn Sink) -> bool {
         let Self { calls, output, .. } = self;
         let Some(Calls { reader, telling }) = calls else {
-            return 0;
+            return true;
         };
-        reader.drain(|event| {
+        let drained = reader.drain_for(TURN, |event| {
             if let Event::Begun(call, beside) = event
                 && output.is_ok()
                 && let Some(call) = telling.of_begun(&call, &beside, config)
             {
                 *output = sink.begun(&call);
             }
-        })
+        });
+        drained.emptied
     }
 
     /// Says once that the count costs more than the budget. Nothing is shed: while a site's link is

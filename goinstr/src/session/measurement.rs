@@ -8,7 +8,7 @@ use goinstr_common::{
     record::CallRecord,
     shadow::Frame,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{
     SessionError, budget,
@@ -22,13 +22,14 @@ use super::{
     ledger,
     preparing::Prepared,
     telling::{Telling, say_kept_back},
+    turn::{Due, LOOP_SILENCE, TURN, rest},
 };
 use crate::{
     aggregate::{
         Aggregator, End, FollowedStates, OpenCall, ProbeCosts, Report, SessionInfo, States,
     },
     attach::{Aggregation, AttachError, Attached, Costs, Kernel, Scope, Settings},
-    event::{Beside, Diagnostics, Event, Reader},
+    event::{Beside, Diagnostics, Drained, Event, Reader},
     sink::Sink,
     target::{Process, Target},
 };
@@ -142,10 +143,6 @@ struct State {
     sign: Sign,
 }
 
-/// How long the loop that sees the end may be held up. What it writes to does not hold it up for long, so
-/// something is badly wrong then, and probes that nobody will take out are the worst of it.
-pub(super) const LOOP_SILENCE: Duration = Duration::from_secs(10);
-
 impl State {
     /// Reports until the end comes.
     async fn watch(
@@ -160,6 +157,7 @@ impl State {
         let mut reports = interval_at(Instant::now() + config.interval, config.interval);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut number = 0;
+        let mut due = None;
         loop {
             self.sign.show();
             if self.output.is_err() {
@@ -175,33 +173,34 @@ impl State {
                 told = guard.told() => if !self.hear(config, told, sink) {
                     return End::Signal;
                 },
-                _ = reports.tick() => {
+                _ = reports.tick(), if due.is_none() => {
                     // Before what has come is taken: a call that ends now is then in one of the two.
                     let frames = if sink.asks_for_open() { open_frames(kernel) } else { None };
-                    self.drain(config, sink);
-                    // Calls that have come may be outermost since a function was shed.
-                    for told in guard.told_by_now() {
-                        if !self.hear(config, told, sink) {
-                            return End::Signal;
-                        }
-                    }
-                    let open = frames.map(|frames| self.open(&frames));
-                    let now = self.clock.unix_ns(monotonic_ns());
-                    self.write(|| sink.settle(open.as_deref(), now));
-                    if config.target.is_over() {
-                        return End::TargetExit;
-                    }
-                    if !attached.is_held() {
+                    due = Some(Due::new(frames, self.reader.capacity()));
+                }
+                () = rest(self.reader.pause()) => {}
+            }
+            let drained = self.drain(config, sink);
+            diagnostics.pass_on();
+            if let Some(due) = due.take_if(|due| due.is_ready(drained)) {
+                // Calls that have come may be outermost since a function was shed.
+                for told in guard.told_by_now() {
+                    if !self.hear(config, told, sink) {
                         return End::Signal;
                     }
-                    let report = self.report(config, kernel);
-                    self.write(|| sink.interval(number, &report));
-                    number += 1;
                 }
-                () = sleep(self.reader.pause()) => {
-                    self.drain(config, sink);
-                    diagnostics.pass_on();
+                let open = due.frames.map(|frames| self.open(&frames));
+                let now = self.clock.unix_ns(monotonic_ns());
+                self.write(|| sink.settle(open.as_deref(), now));
+                if config.target.is_over() {
+                    return End::TargetExit;
                 }
+                if !attached.is_held() {
+                    return End::Signal;
+                }
+                let report = self.report(config, kernel);
+                self.write(|| sink.interval(number, &report));
+                number += 1;
             }
         }
     }
@@ -255,7 +254,7 @@ impl State {
         end: End,
         sink: &mut dyn Sink,
     ) -> Result<(), SessionError> {
-        while self.drain(config, sink) != 0 {}
+        while !self.drain(config, sink).emptied {}
         diagnostics.pass_on();
         let now = monotonic_ns();
         let open = kernel.open_calls()?;
@@ -369,7 +368,7 @@ impl State {
     }
 
     /// Takes what is in the ring buffer; the number of records.
-    fn drain(&mut self, config: &Config, sink: &mut dyn Sink) -> usize {
+    fn drain(&mut self, config: &Config, sink: &mut dyn Sink) -> Drained {
         let Self {
             reader,
             aggregator,
@@ -386,7 +385,7 @@ impl State {
                 *output = sink.call(&call);
             }
         };
-        reader.drain(|event| match (event, *aggregation) {
+        reader.drain_for(TURN, |event| match (event, *aggregation) {
             (Event::Call(call, _), Aggregation::Ring) => aggregator.add_call(&call),
             (Event::Call(call, beside), Aggregation::Kernel) => tell(telling, &call, &beside),
             (Event::Unbinned(call, beside), _) => {

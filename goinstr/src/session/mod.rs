@@ -23,6 +23,7 @@ mod retirement;
 mod stacks;
 mod target_types;
 mod telling;
+mod turn;
 mod waits;
 
 pub use config::{Budget, Config, Count, Duty, RING_BYTES, ReturnsBy};

@@ -83,6 +83,12 @@ impl Lines {
         }
     }
 
+    /// How many have come; does not wait.
+    pub fn so_far(&mut self) -> usize {
+        self.seen.extend(self.received.try_iter());
+        self.seen.len()
+    }
+
     /// What came first: a Go program that dies gives its reason before its goroutines.
     pub fn beginning(&self) -> String {
         let to = self.seen.len().min(30);

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -102,18 +102,23 @@ impl Measurement {
             .wait_for("the session line", patience(), |line| {
                 line.starts_with('{') && line.contains(r#""type":"session""#)
             });
-        if let Err(error) = session {
-            let _ = measurement.child.kill();
-            let _ = measurement.errors.wait_for_end(patience());
-            bail!("{error:#}; stderr: {}", measurement.errors.tail());
-        }
+        session.map_err(|error| measurement.with_errors(&error))?;
         Ok(measurement)
     }
 
     /// Waits for a line that contains `part`.
     pub fn wait_for(&mut self, part: &str) -> Result<String> {
-        self.lines
-            .wait_for(part, patience(), |line| line.contains(part))
+        let line = self
+            .lines
+            .wait_for(part, patience(), |line| line.contains(part));
+        line.map_err(|error| self.with_errors(&error))
+    }
+
+    /// Kills it, and adds what it said on stderr.
+    fn with_errors(&mut self, error: &Error) -> Error {
+        let _ = self.child.kill();
+        let _ = self.errors.wait_for_end(patience());
+        anyhow!("{error:#}; stderr: {}", self.errors.tail())
     }
 
     /// Waits until so many calls of a function have been seen, by a measurement with `--interval`.

@@ -85,6 +85,13 @@ pub fn tests() -> Vec<Test> {
         .test(no_process)
         .unless(Limit::OneProcess.obstacle()),
         Fault {
+            name: "interrupted_behind_a_full_ring",
+            what: "Ctrl-C while calls that take seconds to write wait in the ring buffer",
+            times: Times::Once,
+            result: "the probes go at once; all that was recorded is written after that",
+        }
+        .test(behind),
+        Fault {
             name: "a_recording_into_a_pipe_that_nobody_reads",
             what: "`goinstr record` into a pipe that is never read, its stdout another",
             times: Times::Once,
@@ -227,6 +234,41 @@ fn no_process() -> Result<()> {
     );
     text::wait_until_original(target.pid, &exe)?;
     unharmed(target, &exe)
+}
+
+/// It is stopped while its target calls, shorter than its dead man's switch waits.
+fn behind() -> Result<()> {
+    let exe = Build::of("spurt").executable()?;
+    let mut target = Target::start(&exe, &[""; 0])?;
+    let mut trace = Command::new(goinstr());
+    trace
+        .args(["trace", "--no-guard", "--output", "json", "--pid"])
+        .arg(target.pid.to_string())
+        .args(["--stack", "--args", "--ring-size", "131072"])
+        .args(patterns());
+    let mut trace = Watched::of(trace)?;
+    trace.session()?;
+    signal(&trace.goinstr, Signal::STOP)?;
+    for _ in 0..6 {
+        target.go()?;
+    }
+    thread::sleep(Duration::from_secs(2));
+    signal(&trace.goinstr, Signal::CONT)?;
+    signal(&trace.goinstr, Signal::INT)?;
+    text::wait_until_original(target.pid, &exe)?;
+    let written = trace.lines.so_far();
+    let status = trace.end()?;
+    let all = trace.lines.seen.len();
+    ensure!(status.success(), "{status}: {}", trace.errors.tail());
+    ensure!(
+        written < all / 4,
+        "{written} of {all} lines were written before the probes went"
+    );
+    // Parsing checks the books.
+    Report::parse(&trace.lines.seen)?;
+    target.go()?;
+    target.truth()?;
+    target.release()
 }
 
 /// A goinstr in a control group.
