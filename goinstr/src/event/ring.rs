@@ -95,7 +95,11 @@ impl Reader {
                 }
             }
         }
-        self.pause = next_pause(self.pause, bytes, self.capacity);
+        self.pause = if emptied {
+            next_pause(self.pause, bytes, self.capacity)
+        } else {
+            *PAUSES.start()
+        };
         self.behind = !emptied;
         Drained {
             records,
