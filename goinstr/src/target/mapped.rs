@@ -155,9 +155,13 @@ fn read(path: &str) -> io::Result<String> {
 mod tests {
     use std::fs;
     use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::target::started::started;
+
+    /// How long is waited for a process that has been started.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
     fn only_files_count() {
@@ -243,12 +247,18 @@ mod tests {
         }
     }
 
-    /// Where a process has mapped a file as code.
+    /// Where a process has mapped a file as code. It may be in the midst of its execve(2), and have its file without any
+    /// mapping of it.
     fn line_of(pid: Pid, name: &str) -> String {
-        let maps = maps(pid).expect("maps");
-        let mut lines = maps.lines();
-        let line = lines.find(|line| line.ends_with(name) && line.contains(" r-xp "));
-        line.expect("mapped as code").to_owned()
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let maps = maps(pid).expect("maps");
+            let mut lines = maps.lines();
+            if let Some(line) = lines.find(|line| line.ends_with(name) && line.contains(" r-xp ")) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < until, "{name} is not mapped as code");
+        }
     }
 
     #[test]
@@ -341,7 +351,7 @@ mod tests {
         for name in ["lower", "upper"] {
             let path = PathBuf::from(format!("/mnt/merged/{name}"));
             let exe = |pid: Pid| fs::read_link(format!("/proc/{pid}/exe"));
-            let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+            let until = Instant::now() + PATIENCE;
             let pid = loop {
                 let pids = crate::target::procfs::pids().expect("/proc");
                 if let Some(pid) = pids
@@ -350,7 +360,7 @@ mod tests {
                 {
                     break pid;
                 }
-                assert!(std::time::Instant::now() < until, "{name} never runs");
+                assert!(Instant::now() < until, "{name} never runs");
             };
             let line = line_of(pid, name);
             let mapping = Mapping::parse(&line).expect("a mapping");
