@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -26,10 +27,10 @@ impl Draining {
         let thread = thread::spawn(move || {
             let mut records = 0;
             while !stopping.load(Ordering::Relaxed) {
-                records += reader.drain(|_| ());
+                records += reader.drain(Duration::MAX, |_| ()).records;
                 thread::sleep(reader.pause());
             }
-            records + reader.drain(|_| ())
+            records + reader.drain(Duration::MAX, |_| ()).records
         });
         Ok(Self { stop, thread })
     }

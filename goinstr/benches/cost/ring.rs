@@ -113,7 +113,7 @@ fn pass(bytes: u32, pace: Pace) -> Result<Passed> {
         let mut read = 0u64;
         let used = cpu_time();
         let mut drain = |reader: &mut Reader| {
-            reader.drain(|event| {
+            reader.drain(Duration::MAX, |event| {
                 if let Event::Call(call, _) = event {
                     aggregator.add_call(&call);
                     read += 1;
@@ -124,7 +124,7 @@ fn pass(bytes: u32, pace: Pace) -> Result<Passed> {
             drain(&mut reader);
             thread::sleep(reader.pause());
         }
-        while drain(&mut reader) > 0 {}
+        while !drain(&mut reader).emptied {}
         (read, cpu_time() - used, reader.bad())
     });
     let begun = Instant::now();

@@ -57,18 +57,11 @@ impl Reader {
         }
     }
 
-    /// Hands over every event that is there, at most a buffer full of them; their number.
-    pub fn drain(&mut self, take: impl FnMut(Event)) -> usize {
-        self.drain_until(None, take).records
-    }
-
-    /// The same for about so long: a full buffer may be the work of many seconds, and whoever reads it has others to
-    /// see to.
-    pub fn drain_for(&mut self, most: Duration, take: impl FnMut(Event)) -> Drained {
-        self.drain_until(Instant::now().checked_add(most), take)
-    }
-
-    fn drain_until(&mut self, end: Option<Instant>, mut take: impl FnMut(Event)) -> Drained {
+    /// Hands over the events that are there, at most a buffer full of them, and for about so long at most: a full buffer
+    /// may be the work of many seconds, and whoever reads it has others to see to.
+    pub fn drain(&mut self, most: Duration, mut take: impl FnMut(Event)) -> Drained {
+        // None: longer than there is time.
+        let end = Instant::now().checked_add(most);
         let mut records = 0;
         let mut bytes = 0;
         let mut emptied = false;

@@ -77,8 +77,8 @@ pub(super) async fn run(
         .guard
         .filter(|_| told)
         .map(|budget| budget::watch(&config, &attached.kernel, &prepared, budget));
-    let stopper = (!settings.shedding).then(|| attached.stopper());
-    let mut guard = Guard::start(watch, attached.shedder(), stopper, heart)?;
+    let stopper = attached.stopper();
+    let mut guard = Guard::start(watch, attached.shedder(), Some(stopper), heart)?;
     state.output = sink.session(&info(&config, &attached, start), &config.plan);
     let waiting = (&mut ending, &mut guard);
     let end = state.watch(&config, &attached, waiting, sink).await?;
@@ -216,7 +216,7 @@ impl State {
         let Some(Calls { reader, telling }) = calls else {
             return true;
         };
-        let drained = reader.drain_for(TURN, |event| {
+        let drained = reader.drain(TURN, |event| {
             if let Event::Begun(call, beside) = event
                 && output.is_ok()
                 && let Some(call) = telling.of_begun(&call, &beside, config)

@@ -367,7 +367,7 @@ impl State {
         }
     }
 
-    /// Takes what is in the ring buffer; the number of records.
+    /// Takes what is in the ring buffer, for one turn.
     fn drain(&mut self, config: &Config, sink: &mut dyn Sink) -> Drained {
         let Self {
             reader,
@@ -385,7 +385,7 @@ impl State {
                 *output = sink.call(&call);
             }
         };
-        reader.drain_for(TURN, |event| match (event, *aggregation) {
+        reader.drain(TURN, |event| match (event, *aggregation) {
             (Event::Call(call, _), Aggregation::Ring) => aggregator.add_call(&call),
             (Event::Call(call, beside), Aggregation::Kernel) => tell(telling, &call, &beside),
             (Event::Unbinned(call, beside), _) => {
