@@ -1,9 +1,11 @@
 //! Control groups that give a process little.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
-    process, thread,
+    process::{self, Command},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -119,6 +121,16 @@ impl Group {
         Ok(())
     }
 
+    /// What runs `program` in it.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
+            .arg(self.processes())
+            .arg(program);
+        shell
+    }
+
     /// Whoever is to be in it writes its process id there.
     pub fn processes(&self) -> PathBuf {
         self.0.join("cgroup.procs")
@@ -128,9 +140,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         // What is frozen does not end.
-        if self.0.join("freezer.state").exists() {
-            let _ = fs::write(self.0.join("freezer.state"), "THAWED");
-        }
+        let _ = self.thaw();
         let deadline = Instant::now() + patience();
         while fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));

@@ -186,10 +186,7 @@ fn with_stopped_holder() -> Result<(Watched, Target, std::path::PathBuf)> {
 fn holder_stopped() -> Result<()> {
     let (mut goinstr, target, exe) = with_stopped_holder()?;
     signal(&goinstr.goinstr, Signal::INT)?;
-    let status = goinstr.end()?;
-    ensure!(status.success(), "{status}: {}", goinstr.errors.tail());
-    // Parsing checks the books.
-    Report::parse(&goinstr.lines.seen)?;
+    goinstr.ends_well()?;
     text::wait_until_original(target.pid, &exe)?;
     unharmed(target, &exe)
 }
@@ -207,7 +204,7 @@ fn no_more_processes() -> Result<()> {
     let target = Target::start(&exe, &[""; 0])?;
     let mut args = vec!["--max-overhead", "10"];
     args.extend(patterns());
-    let measurement = Measurement::start_by(within(&group), target.pid, &args)?;
+    let measurement = Measurement::start_by(group.command(goinstr()), target.pid, &args)?;
     group.close()?;
     let (_, report) = loud_in_turn(&exe, target, measurement)?;
     let ledger = report.ledger;
@@ -219,7 +216,7 @@ fn no_more_processes() -> Result<()> {
 fn no_process() -> Result<()> {
     let group = Group::limited(Limit::OneProcess, "goinstr-pid")?;
     let (target, exe) = busy(&[])?;
-    let mut command = within(&group);
+    let mut command = group.command(goinstr());
     command
         .args(["attach", "--output", "json", "--pid"])
         .arg(target.pid.to_string())
@@ -257,28 +254,15 @@ fn behind() -> Result<()> {
     signal(&trace.goinstr, Signal::INT)?;
     text::wait_until_original(target.pid, &exe)?;
     let written = trace.lines.so_far();
-    let status = trace.end()?;
+    trace.ends_well()?;
     let all = trace.lines.seen.len();
-    ensure!(status.success(), "{status}: {}", trace.errors.tail());
     ensure!(
         written < all / 4,
         "{written} of {all} lines were written before the probes went"
     );
-    // Parsing checks the books.
-    Report::parse(&trace.lines.seen)?;
     target.go()?;
     target.truth()?;
     target.release()
-}
-
-/// A goinstr in a control group.
-pub fn within(group: &Group) -> Command {
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
-        .arg(group.processes())
-        .arg(goinstr());
-    shell
 }
 
 /// Both outputs are pipes which stay open and are never read.

@@ -1,6 +1,6 @@
 //! What goinstr is given to live in: memory, a clock.
 
-use std::{env, process::Command, thread, time::Duration};
+use std::{env, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
@@ -55,12 +55,8 @@ fn little_memory() -> Result<()> {
     let group = Group::limited(Limit::Memory, "goinstr-test")?;
     let exe = Build::of("panics").executable()?;
     let mut target = Target::start(&exe, &[""; 0])?;
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
-        .arg(group.processes())
-        .arg(goinstr());
-    let measurement = Measurement::start_by(shell, target.pid, &["--no-guard", "main.*"])?;
+    let within = group.command(goinstr());
+    let measurement = Measurement::start_by(within, target.pid, &["--no-guard", "main.*"])?;
     target.go()?;
     Measured::finish(target, measurement, &exe)?.agree(&[])
 }

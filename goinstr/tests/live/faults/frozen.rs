@@ -2,19 +2,18 @@
 
 use std::{fs, thread, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use rustix::process::Signal;
 
-use super::{Fault, Times, Watched, alive::within, busy, signal, unharmed};
+use super::{Fault, Times, Watched, busy, signal, unharmed};
 use crate::{
     Test,
     support::{
         build::Build,
         case::Measured,
         cgroup::{Group, Limit},
-        measurement::Measurement,
+        measurement::{self, Measurement},
         process::Target,
-        report::Report,
         text,
     },
 };
@@ -51,21 +50,14 @@ fn target() -> Result<()> {
     first.session()?;
     group.freeze()?;
     signal(&first.goinstr, Signal::INT)?;
-    ends_well(first)?;
+    first.ends_well()?;
     text::wait_until_original(target.pid, &exe)?;
     // With the guard: the look before arming sees no call.
     let attach = super::attach(target.pid, &["--duration", "1s", "main.*"]);
-    ends_well(Watched::of(attach)?)?;
+    Watched::of(attach)?.ends_well()?;
     text::wait_until_original(target.pid, &exe)?;
     group.thaw()?;
     unharmed(target, &exe)
-}
-
-/// Its report, whose books balance.
-fn ends_well(mut goinstr: Watched) -> Result<Report> {
-    let status = goinstr.end()?;
-    ensure!(status.success(), "{status}: {}", goinstr.errors.tail());
-    Report::parse(&goinstr.lines.seen)
 }
 
 /// All its processes: none of them can do anything about the others.
@@ -74,7 +66,8 @@ fn goinstr() -> Result<()> {
     let exe = Build::of("panics").executable()?;
     let mut target = Target::start(&exe, &[""; 0])?;
     let args = ["--max-overhead", "100", "main.*"];
-    let measurement = Measurement::start_by(within(&group), target.pid, &args)?;
+    let measurement =
+        Measurement::start_by(group.command(measurement::goinstr()), target.pid, &args)?;
     group.freeze()?;
     target.go()?;
     thread::sleep(LONG);

@@ -52,6 +52,14 @@ impl Watched {
         Ok(status)
     }
 
+    /// Ends in good order: its report, whose books balance.
+    pub fn ends_well(&mut self) -> Result<Report> {
+        let status = self.end()?;
+        ensure!(status.success(), "{status}: {}", self.errors.tail());
+        // Parsing checks the books.
+        Report::parse(&self.lines.seen)
+    }
+
     /// Kills it; the target goes on, with the text of its file. What it writes is read up to then.
     pub fn killed(self, target: &mut Target, exe: &Path) -> Result<()> {
         let Self {
