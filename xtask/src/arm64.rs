@@ -64,7 +64,8 @@ pub fn cargo(arguments: &[&str]) -> Command {
 
 /// Tests that open their own process, or one that they have just started; by name, so that all others
 /// beside them run.
-const OF_PROCESSES: [&str; 9] = [
+const OF_PROCESSES: [&str; 10] = [
+    "attach::holder::tests::trials_leave_goinstr_as_it_is",
     // Each watches its own process.
     "session::guard::watch::tests::",
     "target::container::tests::this_process_has_its_own_surroundings",
